@@ -1,0 +1,143 @@
+"""The contract of an exercise: declared once, implemented by the learner, called by everybody.
+
+    @exercise                                           # in a textbook module of rlhf_core
+    def kl_estimate(logprobs, ref_logprobs, estimator):
+        '''Per-token estimate of KL(policy || reference) ...'''
+
+    @kl_estimate.implement                              # in the learner's notebook
+    def kl_estimate(logprobs, ref_logprobs, estimator):
+        ...
+
+A declaration is callable.  It runs the implementation in force, so the learner's own functions train the model.  `use` says
+which one that is.
+"""
+
+import importlib.metadata
+import inspect
+
+from .course import lesson_of
+
+
+class NotImplementedYet(NotImplementedError):
+    """An exercise was called that has no implementation in force."""
+
+
+class SignatureMismatch(TypeError):
+    """An implementation does not have the signature of its exercise."""
+
+
+class Exercise:
+    """A declared exercise: `name`, `lesson`, `points`, `signature`, docstring, and the learner's implementation if any."""
+
+    def __init__(self, declaration):
+        self.declaration = declaration
+        self.name = self.__name__ = declaration.__name__
+        self.__doc__ = inspect.getdoc(declaration)
+        self.__module__ = declaration.__module__
+        self.__wrapped__ = declaration
+        self.signature = self.__signature__ = inspect.signature(declaration)
+        self.lesson = lesson_of(self.name)
+        self.points = self.lesson["exercises"][self.name]
+        self.mine = None
+
+    def implement(self, implementation):
+        """Decorator: take `implementation` (a function or class) as the learner's answer.
+
+        Returns the exercise, so that the name in the notebook goes on meaning "whatever is in force" and the cell can be run
+        again.  Raises SignatureMismatch when parameters differ from the declaration's.
+        """
+        self._check_signature(implementation)
+        self.mine = implementation
+        return self
+
+    def __call__(self, *args, **kwargs):
+        return self.in_force()(*args, **kwargs)
+
+    def in_force(self):
+        """The implementation that a call runs now. Raises NotImplementedYet when there is none."""
+        for source in _mode:
+            implementation = self.mine if source == "mine" else getattr(reference_answers(), self.name)
+            if implementation is not None:
+                return implementation
+        raise NotImplementedYet(
+            f"{self.name} has no implementation yet. It is an exercise of lesson {self.lesson['number']}, "
+            f'"{self.lesson["title"]}": write it in the cell that begins with @{self.name}.implement and run that cell, '
+            f'or call rlhf_core.use("mine", otherwise="reference") to borrow the reference answer for now.'
+        )
+
+    def _check_signature(self, implementation):
+        wanted = _parameters(self.declaration)
+        for method, expected in wanted.items():
+            got = _parameters(implementation).get(method)
+            if got is None:
+                raise SignatureMismatch(f"{self.name} has to define the method {method}{_show(expected)}")
+            if _shape(got) != _shape(expected):
+                where = self.name if method == "" else f"{self.name}.{method}"
+                raise SignatureMismatch(f"{where} takes {_show(expected)}, but yours takes {_show(got)}")
+
+    def __repr__(self):
+        return f"<exercise {self.name}{self.signature} of lesson {self.lesson['number']}>"
+
+
+def _parameters(thing) -> dict[str, list[inspect.Parameter]]:
+    """The parameters of a function, keyed by ""; of a class, those of each method it defines itself."""
+    if not inspect.isclass(thing):
+        return {"": list(inspect.signature(thing).parameters.values())}
+    methods = inspect.getmembers(thing, inspect.isfunction)
+    public = [(name, f) for name, f in methods if not name.startswith("_") or name in ("__init__", "__call__")]
+    return {name: list(inspect.signature(f).parameters.values())[1:] for name, f in public}
+
+
+def _shape(parameters):
+    return [(p.name, p.kind, p.default) for p in parameters]
+
+
+def _show(parameters) -> str:
+    return "(" + ", ".join(str(p.replace(annotation=inspect.Parameter.empty)) for p in parameters) + ")"
+
+
+def exercise(declaration) -> Exercise:
+    """Declare an exercise: its name, signature and docstring are those of `declaration`."""
+    return Exercise(declaration)
+
+
+def reference_answers():
+    """The module of reference answers, found by entry point: the student edition has none.
+
+    Raises LookupError where no reference answers are installed.
+    """
+    for entry in importlib.metadata.entry_points(group="rlhf_course.answers"):
+        try:
+            return entry.load()
+        except ModuleNotFoundError as error:
+            if not (error.name or "").startswith("solutions"):
+                raise
+    raise LookupError(
+        "The reference answers are not part of this edition of the course. "
+        'Implement the exercise yourself and keep rlhf_core.use("mine"), or install the solutions edition.'
+    )
+
+
+_mode = ["mine"]
+
+
+class use:
+    """Choose whose implementations are called from now on, or inside a `with` block.
+
+    use("mine")                         the learner's; an exercise not done yet raises NotImplementedYet (the default)
+    use("mine", otherwise="reference")  the learner's where there is one, else the reference answer
+    use("reference")                    the reference answers, also where the learner has written one
+    """
+
+    def __init__(self, source: str, otherwise: str | None = None):
+        for name in (source, otherwise):
+            if name not in ("mine", "reference", None):
+                raise ValueError(f'use() takes "mine" or "reference", not {name!r}')
+        self.before = list(_mode)
+        _mode[:] = [source] + ([otherwise] if otherwise else [])
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        _mode[:] = self.before
