@@ -12,11 +12,9 @@ from pathlib import Path
 import pyarrow.parquet
 from datasets import load_dataset
 
+from .errors import DataError
+
 EMBEDDED = Path(__file__).parent / "embedded" / "imdb"
-
-
-class DataError(Exception):
-    """A dataset could not be found or does not hold what the course needs."""
 
 
 @dataclass

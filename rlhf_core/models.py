@@ -10,11 +10,9 @@ import torch
 from torch import nn
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
 
+from .errors import ModelError
+
 EMBEDDED = Path(__file__).parent / "embedded"
-
-
-class ModelError(Exception):
-    """A model could not be found or read."""
 
 
 @dataclass

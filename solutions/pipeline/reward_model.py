@@ -61,7 +61,9 @@ def fine_tune(model, tokenizer, texts, labels, *, epochs, batch_size, learning_r
             token_ids = tokenizer(seen, truncation=True, max_length=max_length)["input_ids"]
             epoch_loss = 0.0
             for batch in bucketed_batches([len(ids) for ids in token_ids], batch_size, rng):
-                inputs = tokenizer.pad({"input_ids": [token_ids[i] for i in batch]}, return_tensors="pt").to(device)
+                # Few different lengths: each new shape costs memory that the CPU's kernels keep.
+                rows = {"input_ids": [token_ids[i] for i in batch]}
+                inputs = tokenizer.pad(rows, pad_to_multiple_of=16, return_tensors="pt").to(device)
                 target = torch.tensor([labels[i] for i in batch], device=device)
                 with torch.autocast(device.type, autocast, enabled=autocast is not None):
                     logits = model(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"]).logits
@@ -92,3 +94,9 @@ def predict(model, tokenizer, texts, *, batch_size=64, max_length=256) -> torch.
         logits = model(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"]).logits
         result[batch] = logits.softmax(-1).float().cpu()
     return result
+
+
+def positive_probability(model, tokenizer, texts, batch_size, max_length) -> torch.Tensor:
+    """P(positive) of every text: float32 (N,)."""
+    index = next(int(i) for i, label in model.config.id2label.items() if label.lower() == "positive")
+    return predict(model, tokenizer, texts, batch_size=batch_size, max_length=max_length)[:, index]

@@ -1,0 +1,130 @@
+"""The commands `rlhf-course run` and `rlhf-course analyze`."""
+
+import argparse
+import json
+import os
+import runpy
+import sys
+from pathlib import Path
+
+
+def run(subparsers):
+    parser = subparsers.add_parser(
+        "run",
+        help="the whole pipeline: reward model, PPO, evaluation, report",
+        description="Fine-tune the reward model, tune the policy by PPO, evaluate on held-out prompts, write a report.",
+        epilog="example: rlhf-course run --preset tiny --set ppo.n_updates=20 --set seed=1 --out runs/short",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--preset", help="tiny (the default), gpt2-imdb or notebook-2024")
+    parser.add_argument("--out", type=Path, help="the run's folder (default: runs/PRESET-001, -002, ...)")
+    parser.add_argument("--resume", action="store_true", help="go on with the run in --out where it was stopped")
+    parser.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], help="change a setting; may be repeated")
+    parser.add_argument("--answers", type=Path, metavar="FILE", help="a .py file of your own answers to train with")
+    parser.add_argument("--json", action="store_true", help="print report.json at the end")
+    parser.set_defaults(execute=execute_run)
+
+
+def analyze(subparsers):
+    parser = subparsers.add_parser(
+        "analyze",
+        help="read the sentiment of texts: a logit, a probability, one of five words",
+        description="Score each text with the reward model, and say how positive it is.",
+        epilog='example: rlhf-course analyze "A wonderful film." "Two hours I will never get back."',
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("texts", nargs="*", metavar="TEXT", help="texts; without any, one a line from standard input")
+    parser.add_argument("--model", default="embedded:reward-imdb", help="embedded:NAME, a local folder, or a hub id")
+    parser.add_argument("--json", action="store_true", help="one JSON object a line")
+    parser.set_defaults(execute=execute_analyze)
+
+
+def execute_run(args) -> int:
+    quiet_libraries()
+    from rlhf_core.config import load_preset
+    from rlhf_core.errors import UsageError
+    from rlhf_core.exercise import use
+
+    from .folder import RunFolder
+
+    if args.resume:
+        if args.out is None:
+            raise UsageError("--resume needs --out: the folder of the run to go on with")
+        if args.preset or args.set:
+            raise UsageError("--resume takes its settings from the run's config.yaml: leave --preset and --set out")
+        folder, config = RunFolder.reopen(args.out)
+    else:
+        config = load_preset(args.preset or "tiny", args.set)
+        folder = RunFolder.create(args.out or next_free(Path("runs"), config.preset), config)
+    with use("mine", otherwise="reference"):
+        if args.answers:
+            load_answers(args.answers)
+        try:
+            figures = perform_run(config, folder)
+        except KeyboardInterrupt:
+            print(f"\nstopped. Go on with: rlhf-course run --resume --out {folder.path}", file=sys.stderr)
+            return 130
+    if args.json:
+        print(json.dumps(figures, indent=1))
+    return 0
+
+
+def perform_run(config, folder) -> dict:
+    from . import notebook_2024, report
+    from .run import STAGES, Run, perform
+
+    this = Run(config, folder)
+    print(f"preset {config.preset}, seed {config.seed}, on {this.device}, into {folder.path}", file=sys.stderr)
+    stages = dict(STAGES)
+    if config.recipe == "notebook-2024":
+        stages = {name: stages[name] for name in ("reward_model", "evaluate_before", "ppo", "evaluate_after")}
+        stages["ppo"] = notebook_2024.train_notebook
+    results = perform(this, stages)
+    figures = report.write_report(this, results)
+    print(f"\n{report.sentence(figures)}\nreport: {folder.path / 'report.html'}", file=sys.stderr)
+    return figures
+
+
+def execute_analyze(args) -> int:
+    quiet_libraries()
+    from .analyze import analyze_reviews
+
+    texts = args.texts or [line.strip() for line in sys.stdin if line.strip()]
+    for row in analyze_reviews(texts, args.model):
+        if args.json:
+            print(json.dumps(row, ensure_ascii=False))
+        else:
+            # repr: a text may hold control characters, and a terminal would obey them
+            print(f"{row['reading']:>13}  P {row['p_positive']:.3f}  logit {row['logit']:6.2f}  "
+                  f"normalised {row['normalized']:5.2f}  {row['text'][:80]!r}")  # fmt: skip
+    return 0
+
+
+def load_answers(path: Path):
+    """Run a .py file of answers, each marked with `@NAME.implement`. Raises UsageError when it is not there or fails."""
+    from rlhf_core.errors import UsageError
+
+    if not path.is_file():
+        raise UsageError(f"there is no file {path} with answers")
+    try:
+        runpy.run_path(str(path))
+    except Exception as error:
+        raise UsageError(f"{path} could not be run: {type(error).__name__}: {error}") from error
+
+
+def next_free(parent: Path, preset: str) -> Path:
+    number = 1
+    while (parent / f"{preset}-{number:03d}").exists():
+        number += 1
+    return parent / f"{preset}-{number:03d}"
+
+
+def quiet_libraries():
+    """Keep the libraries' own bars and notes out of the way of ours; their errors still come through."""
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()
