@@ -77,7 +77,7 @@ def reward_against_kl(history, best_of_n: list[dict], before: dict, after: dict)
     return figure
 
 
-def token_advantages(rows: list[list[tuple[str, float]]], per_line: int = 12) -> Figure:
+def token_advantages(rows: list[list[tuple[str, float]]], per_line: int = 14) -> Figure:
     """Responses with each token on a background of its advantage: blue better than expected, red worse.
 
     rows: for each response, (token text, advantage) pairs; the prompt's tokens may come first with advantage nan.
@@ -88,7 +88,7 @@ def token_advantages(rows: list[list[tuple[str, float]]], per_line: int = 12) ->
     figure = Figure(figsize=(11, 0.36 * (len(lines) + 0.6 * len(breaks)) + 0.9), layout="constrained")
     ax = figure.subplots()
     ax.axis("off")
-    y, width = 0.0, 96.0
+    y, width = 0.0, 60.0
     for index, line in enumerate(lines):
         y += 0.6 if index in breaks else 0.0
         x = 0.0
