@@ -63,6 +63,7 @@ class RunConfig:
     device: str = "auto"  # "auto" takes a GPU where there is one
     threads: int = 0  # CPU threads; 0 takes every core
     policy: str = "embedded:policy"
+    frozen_layers: int = -1  # blocks from below that PPO leaves as they are, embeddings with them; -1 trains everything
     data: DataConfig = field(default_factory=DataConfig)
     reward: RewardConfig = field(default_factory=RewardConfig)
     ppo: LoopConfig = field(default_factory=LoopConfig)

@@ -76,7 +76,7 @@ def make_prompts(texts, tokenizer, min_tokens: int, max_tokens: int, seed: int, 
     rng = random.Random(seed)
     seen = {tuple(prompt) for prompt in exclude}
     prompts = []
-    for ids in tokenizer([text[:500] for text in texts])["input_ids"]:
+    for ids in tokenizer([text[: 30 * max_tokens] for text in texts])["input_ids"]:
         prompt = tuple(ids[: rng.randint(min_tokens, max_tokens)])
         if len(prompt) >= min_tokens and prompt not in seen:
             seen.add(prompt)

@@ -67,6 +67,9 @@ class Exercise:
 
     def _check_signature(self, implementation):
         wanted = _parameters(self.declaration)
+        if inspect.isclass(implementation) != inspect.isclass(self.declaration):
+            kind, got = ("class", "function") if inspect.isclass(self.declaration) else ("function", "class")
+            raise SignatureMismatch(f"{self.name} has to be a {kind}, but yours is a {got}")
         for method, expected in wanted.items():
             got = _parameters(implementation).get(method)
             if got is None:
@@ -93,7 +96,7 @@ def _shape(parameters):
 
 
 def _show(parameters) -> str:
-    return "(" + ", ".join(str(p.replace(annotation=inspect.Parameter.empty)) for p in parameters) + ")"
+    return str(inspect.Signature([p.replace(annotation=inspect.Parameter.empty) for p in parameters]))
 
 
 def exercise(declaration) -> Exercise:

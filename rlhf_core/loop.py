@@ -1,5 +1,6 @@
 """Lesson 7. The loop: sample, score, estimate advantages, step; again."""
 
+import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +19,8 @@ class LoopConfig(PPOConfig):
     n_updates: int = 40
     batch_size: int = 256  # prompts an update
     max_new_tokens: int = 24
-    learning_rate: float = 3e-4  # of the first update; falls linearly to `final_learning_rate` of it at the last
+    learning_rate: float = 3e-4  # reached after the warm-up; falls linearly to `final_learning_rate` of it at the last
+    warmup_updates: int = 0  # Adam's first steps are large whatever the gradient: let them be small
     final_learning_rate: float = 0.1  # as a share of learning_rate
     value_learning_rate: float = 3e-3  # of the value head alone, which starts from nothing
     init_kl_coef: float = 0.3
@@ -55,7 +57,7 @@ class TrainingState:
     def __init__(self, policy, config: LoopConfig):
         self.policy, self.config = policy, config
         head = [p for name, p in policy.named_parameters() if name.startswith("value_head")]
-        trunk = [p for name, p in policy.named_parameters() if not name.startswith("value_head")]
+        trunk = [p for name, p in policy.named_parameters() if not name.startswith("value_head") and p.requires_grad]
         self.optimizer = torch.optim.Adam(
             [{"params": trunk, "lr": config.learning_rate}, {"params": head, "lr": config.value_learning_rate}],
             betas=(0.9, 0.95), eps=1e-5,
@@ -78,6 +80,7 @@ class TrainingState:
         """Set the learning rates of this update."""
         last = max(self.config.n_updates - 1, 1)
         share = 1 - (1 - self.config.final_learning_rate) * self.update / last
+        share *= min(1.0, (self.update + 1) / (self.config.warmup_updates + 1))
         for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
             group["lr"] = rate * share
 
@@ -107,7 +110,7 @@ class TrainingState:
 
     def load_state_dict(self, state: dict):
         self.policy.load_state_dict(state["policy"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        self.optimizer.load_state_dict(copy.deepcopy(state["optimizer"]))  # Adam would go on inside the state handed in
         if self.controller is not None:
             self.controller.value = state["kl_coef"]
         self.generator.set_state(state["generator"])
@@ -125,6 +128,6 @@ def rlhf_loop(policy, reference, reward_fn, prompts, config, callback=None):
     policy: has `.logits` and `.values`; changed in place.  reference: has `.logits`; only read.
     reward_fn: called with a list of texts, prompt and response together, returns float (B,).
     prompts: lists of token ids.  config: a LoopConfig.
-    callback: called after each update as callback(state, stats), with the TrainingState; may raise StopIteration to stop.
+    callback: called after each update as callback(state, stats), with the TrainingState; it stops the loop by raising.
     Returns the history: one dict of floats an update, with at least `reward` (mean score) and `kl` (mean sequence KL, nats).
     """

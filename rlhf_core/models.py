@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
 
-from .errors import ModelError
+from .errors import ConfigError, ModelError
 
 EMBEDDED = Path(__file__).parent / "embedded"
 
@@ -109,6 +109,22 @@ def load_causal_lm(name: str, device="cpu", dtype=torch.float32):
 def load_classifier(name: str, device="cpu", dtype=torch.float32):
     """A sequence classifier in evaluation mode."""
     return _load(AutoModelForSequenceClassification, name, dtype=dtype).to(device).eval()
+
+
+def freeze_bottom(lm, layers: int):
+    """Keep the embeddings (and with them the tied output projection) and the first `layers` blocks of `lm` as they are.
+
+    Adam moves every weight it is given by about the learning rate, whether the gradient is signal or noise; what is frozen
+    cannot drift, so the same reward costs less KL. Backpropagation ends at the first block that is trained, too.
+    """
+    blocks = next(module for module in lm.base_model.modules() if isinstance(module, nn.ModuleList))
+    if not 0 <= layers < len(blocks):
+        raise ConfigError(f"frozen_layers has to be 0 to {len(blocks) - 1} for a model of {len(blocks)} blocks, got {layers}")
+    for module in lm.base_model.modules():
+        if isinstance(module, nn.Embedding):
+            module.requires_grad_(False)
+    for block in blocks[:layers]:
+        block.requires_grad_(False)
 
 
 def freeze(model):

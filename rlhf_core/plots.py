@@ -39,7 +39,7 @@ def training_curves(history: list[dict]) -> Figure:
 
 def distributions(before, after, label: str, bins: int = 30) -> Figure:
     """Two overlaid histograms with their means. before, after: (N,)."""
-    figure, axes = _axes(width=6)
+    figure, axes = _axes(width=9)
     ax = axes[0, 0]
     edges = np.histogram_bin_edges(np.concatenate([before, after]), bins)
     for values, name, color in ((before, "before", BEFORE), (after, "after", AFTER)):

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 import torch
 
-import rlhf_core
 from rlhf_core.advantages import compute_gae, masked_mean, masked_whiten
 from rlhf_core.kl import AdaptiveKLController, kl_estimate, kl_exact, shape_rewards
 from rlhf_core.policy import response_mask
@@ -20,12 +19,6 @@ from rlhf_core.ppo import masked_entropy, policy_loss, value_loss
 RTOL, ATOL = 1e-5, 2e-6
 VECTORS = Path(__file__).parent / "vectors"
 SHARED_CASES = pytest.mark.parametrize("version", ["0_11", "1_12"])
-
-
-@pytest.fixture(autouse=True)
-def reference_answers():
-    with rlhf_core.use("reference"):
-        yield
 
 
 def load(version, case):

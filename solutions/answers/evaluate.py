@@ -12,7 +12,7 @@ def bootstrap_ci(x, level=0.95, n_resamples=2000, generator=None):
 
 
 def win_rate(after, before):
-    wins, ties = (after > before).float(), (after == before).float()
+    wins, ties = (after > before).to(after.dtype), (after == before).to(after.dtype)
     return (wins + 0.5 * ties).mean()
 
 

@@ -33,7 +33,8 @@ def policy_loss(logprobs, old_logprobs, advantages, mask, clip_range):
 
 
 def value_loss(values, old_values, returns, mask, clip_range):
-    old_values, returns = old_values.detach(), returns.detach()
+    # Padding may hold anything finite; zero it before differences of it can overflow.
+    values, old_values, returns = (x.masked_fill(~mask, 0.0) for x in (values, old_values.detach(), returns.detach()))
     clipped = old_values + (values - old_values).clamp(-clip_range, clip_range)
     plain_error, clipped_error = (values - returns).square(), (clipped - returns).square()
     loss = 0.5 * adv.masked_mean(torch.maximum(plain_error, clipped_error), mask)
@@ -47,7 +48,7 @@ def value_loss(values, old_values, returns, mask, clip_range):
 
 
 def masked_entropy(logits, mask):
-    logprobs = logits.log_softmax(-1)
+    logprobs = logits.masked_fill(~mask.unsqueeze(-1), 0.0).log_softmax(-1)
     return adv.masked_mean(-(logprobs.exp() * logprobs).sum(-1), mask)
 
 

@@ -1,5 +1,7 @@
 """Lesson 2: the reward wrapper."""
 
+import copy
+
 import torch
 
 from rlhf_core import rewards
@@ -14,7 +16,8 @@ def positive_logit(logits, id2label):
 
 class RewardWrapper:
     def __init__(self, model, tokenizer, batch_size, max_length):
-        self.model, self.tokenizer = model, tokenizer
+        self.model, self.tokenizer = model, copy.copy(tokenizer)
+        self.tokenizer.truncation_side = "right"  # some tokenizers come set to cut on the left
         self.batch_size, self.max_length = batch_size, max_length
 
     @torch.no_grad()

@@ -87,10 +87,14 @@ def perform_run(config, folder) -> dict:
 
 def execute_analyze(args) -> int:
     quiet_libraries()
+    from rlhf_core.exercise import use
+
     from .analyze import analyze_reviews
 
     texts = args.texts or [line.strip() for line in sys.stdin if line.strip()]
-    for row in analyze_reviews(texts, args.model):
+    with use("mine", otherwise="reference"):
+        rows = analyze_reviews(texts, args.model)
+    for row in rows:
         if args.json:
             print(json.dumps(row, ensure_ascii=False))
         else:

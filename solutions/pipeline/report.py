@@ -72,21 +72,23 @@ def write_report(run: Run, results: dict) -> dict:
         images[name] = base64.b64encode(png.getvalue()).decode()
     run.folder.write_json("report.json", figures)
 
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES), trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
-    )
     content = {
         "figures": figures, "measures": MEASURES, "images": images, "config": run.config,
         "samples": spread_of_samples(samples, SHOWN_SAMPLES), "sentence": sentence(figures), "explanation": explanation,
     }  # fmt: skip
-    environment.filters["cell"] = lambda text: (
-        text.replace("\\", "\\\\").replace("|", "\\|").replace("*", "\\*").replace("<", "&lt;")
-    )
-    environment.autoescape = True
-    run.folder.write_text("report.html", environment.get_template("report.html.j2").render(content))
-    environment.autoescape = False
-    run.folder.write_text("report.md", environment.get_template("report.md.j2").render(content))
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES), trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined,
+        autoescape=jinja2.select_autoescape(["html.j2"]),  # what a model wrote is data, not markup
+    )  # fmt: skip
+    environment.filters |= {"cell": markdown_cell, "number": fixed}
+    for name in ("report.html", "report.md"):
+        run.folder.write_text(name, environment.get_template(f"{name}.j2").render(content))
     return figures
+
+
+def fixed(value: float, digits: int) -> str:
+    """A number with so many digits, and no minus before a zero."""
+    return f"{round(value, digits) + 0.0:.{digits}f}"
 
 
 def markdown_cell(text: str) -> str:

@@ -18,7 +18,7 @@ from rlhf_core.evaluate import Evaluation, bootstrap_ci, evaluate_policy, five_l
 from rlhf_core.gold import GoldScorer
 from rlhf_core.kl import shape_rewards
 from rlhf_core.loop import rlhf_loop
-from rlhf_core.models import PolicyWithValue, freeze, load_causal_lm, load_classifier, load_tokenizer
+from rlhf_core.models import PolicyWithValue, freeze, freeze_bottom, load_causal_lm, load_classifier, load_tokenizer
 from rlhf_core.padding import join, left_pad, position_ids, response_texts
 from rlhf_core.policy import response_logprobs, sample_response
 from rlhf_core.rewards import RewardWrapper, length_bonus
@@ -88,7 +88,10 @@ class Run:
         return {"reward": reward, "p_positive": p_positive, "gold_p_positive": GoldScorer()}
 
     def new_policy(self) -> PolicyWithValue:
-        return PolicyWithValue(load_causal_lm(self.config.policy, self.device)).to(self.device)
+        lm = load_causal_lm(self.config.policy, self.device)
+        if self.config.frozen_layers >= 0:
+            freeze_bottom(lm, self.config.frozen_layers)
+        return PolicyWithValue(lm).to(self.device)
 
     def evaluate(self, policy, seed_offset: int = 0) -> Evaluation:
         return evaluate_policy(
