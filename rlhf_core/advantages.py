@@ -8,7 +8,8 @@ def masked_mean(x, mask, dim=None):
     """Mean of x over the True places of mask.
 
     x: any shape.  mask: bool, the same shape.  dim: None for one mean over all, or the dimension to reduce.
-    Returns a scalar, or the shape of x without that dimension.  The mean over no True place is 0, with a zero gradient.  The gradient flows to x.
+    Returns a scalar, or the shape of x without that dimension.  The mean over no True place is 0, with a zero gradient.
+    The gradient flows to x.
     """
 
 

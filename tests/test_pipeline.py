@@ -1,5 +1,10 @@
-"""The pipeline as its user runs it: `rlhf-course run` in a process of its own, on the embedded models, made short."""
+"""The pipeline as its user runs it, by the command line, on the embedded models, made short.
 
+Importing torch and transformers takes longer than a short run, so only what kills or limits its process gets one of its own.
+"""
+
+import contextlib
+import io
 import json
 import os
 import resource
@@ -9,12 +14,14 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pyarrow
 import pyarrow.parquet
 import pytest
 import torch
 
+from rlhf_core.cli import main
 from rlhf_core.models import EMBEDDED
 
 SHORT = [
@@ -31,8 +38,17 @@ def command(*words, settings=()):
     return [sys.executable, "-m", "rlhf_core.cli", *map(str, words), *flags]
 
 
-def course(*words, settings=(), **options):
+def course_in_process_of_its_own(*words, settings=(), **options):
     return subprocess.run(command(*words, settings=settings), capture_output=True, text=True, **options)
+
+
+def course(*words, settings=(), stdin=""):
+    """`rlhf-course WORDS` in this process: its exit code and what it printed."""
+    out, errors = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(errors), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "stdin", io.StringIO(stdin))
+        code = main(command(*words, settings=settings)[3:])
+    return SimpleNamespace(returncode=code, stdout=out.getvalue(), stderr=errors.getvalue())
 
 
 def report_of(folder: Path) -> dict:
@@ -118,7 +134,7 @@ def test_another_seed_gives_other_figures(finished, tmp_path):
     assert figures_of(tmp_path / "other")["after"] != figures_of(finished)["after"]
 
 
-@pytest.mark.parametrize("when", ["metrics.jsonl", "checkpoints/training.pt", "stages/ppo.json", "stages/best_of_n.json"])
+@pytest.mark.parametrize("when", ["metrics.jsonl", "checkpoints/training.pt", "stages/best_of_n.json"])
 def test_a_killed_run_resumes_to_the_same_figures(finished, tmp_path, when):
     folder = tmp_path / "killed"
     process = subprocess.Popen(command("run", "--out", folder, settings=SHORT), stderr=subprocess.DEVNULL)
@@ -154,7 +170,7 @@ def test_a_full_disk_is_explained_and_loses_nothing(finished, tmp_path):
         resource.setrlimit(resource.RLIMIT_FSIZE, (5_000_000, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
 
     settings = [*SHORT, "reward.epochs=0"]
-    done = course("run", "--out", folder, settings=settings, preexec_fn=no_file_above_5_mb)
+    done = course_in_process_of_its_own("run", "--out", folder, settings=settings, preexec_fn=no_file_above_5_mb)
     assert done.returncode == 1
     assert "training.pt" in done.stderr and "--resume" in done.stderr and "Traceback" not in done.stderr
     assert (folder / "stages/evaluate_before.json").exists() and not list(folder.rglob("*.tmp"))
@@ -173,7 +189,9 @@ def test_a_nan_in_the_loss_stops_with_the_last_good_checkpoint(tmp_path):
         "    calls += 1\n"
         "    return logprobs.sum() * (float('nan') if calls > 4 else 0.0), {}\n"
     )
-    done = course("run", "--out", tmp_path / "run", "--answers", answers, settings=[*SHORT, "reward.epochs=0"])
+    done = course_in_process_of_its_own(
+        "run", "--out", tmp_path / "run", "--answers", answers, settings=[*SHORT, "reward.epochs=0"]
+    )
     assert done.returncode == 1
     assert "after update 2" in done.stderr and "nan" in done.stderr and "ppo.learning_rate" in done.stderr
     assert "Traceback" not in done.stderr
@@ -207,7 +225,8 @@ def write_reviews(folder: Path, **columns):
         (["policy={damaged}"], 2, "damaged or incomplete"),
     ],
 )
-def test_bad_input_gets_a_message_and_no_traceback(tmp_path, settings, code, words):
+def test_bad_input_gets_a_message_and_no_traceback(tmp_path, monkeypatch, settings, code, words):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     made = {
         "columns": write_reviews(tmp_path / "columns", review=["a b c d e f g"], label=[0]),
         "labels": write_reviews(tmp_path / "labels", text=["a b c d e f g"], label=[7]),
@@ -216,10 +235,7 @@ def test_bad_input_gets_a_message_and_no_traceback(tmp_path, settings, code, wor
     }
     shutil.copytree(EMBEDDED / "policy", made["damaged"])
     (made["damaged"] / "model.safetensors").write_bytes(b"not a model")
-    done = course(
-        "run", "--out", tmp_path / "run", settings=[*SHORT, *(s.format(**made) for s in settings)],
-        env=os.environ | {"HF_HUB_OFFLINE": "1"},
-    )  # fmt: skip
+    done = course("run", "--out", tmp_path / "run", settings=[*SHORT, *(s.format(**made) for s in settings)])
     assert done.returncode == code
     assert words in done.stderr and "Traceback" not in done.stderr
 
@@ -242,7 +258,7 @@ def test_a_folder_with_something_in_it_is_left_alone(finished, tmp_path):
 def test_resuming_what_is_not_there_or_damaged(finished, tmp_path):
     done = course("run", "--resume", "--out", tmp_path / "nothing")
     assert done.returncode == 2 and "holds no run to resume" in done.stderr
-    assert course("run", "--resume").returncode == 2
+    assert "--resume needs --out" in course("run", "--resume").stderr
     damaged = tmp_path / "damaged"
     shutil.copytree(finished, damaged)
     (damaged / "stages/ppo.json").unlink()
@@ -259,7 +275,9 @@ def test_your_own_answers_train_the_model(finished, tmp_path):
         "def policy_loss(logprobs, old_logprobs, advantages, mask, clip_range):\n"
         "    return 0 * logprobs.sum(), {'clip_fraction': 0.125}\n"
     )
-    done = course("run", "--out", tmp_path / "run", "--answers", answers, settings=[*SHORT, "reward.epochs=0"])
+    done = course_in_process_of_its_own(
+        "run", "--out", tmp_path / "run", "--answers", answers, settings=[*SHORT, "reward.epochs=0"]
+    )
     assert done.returncode == 0, done.stderr
     assert {row["clip_fraction"] for row in curves_of(tmp_path / "run")} == {0.125}
 
@@ -321,7 +339,7 @@ def test_analyze_reads_texts_from_the_command_line_and_from_standard_input():
     assert good["text"] == texts[0] and good["p_positive"] > 0.8 > 0.2 > bad["p_positive"]
     assert good["reading"] == "very positive" and bad["reading"] == "very negative"
     assert good["normalized"] == pytest.approx(1, abs=1e-3) and bad["normalized"] == pytest.approx(-1, abs=1e-3)
-    piped = course("analyze", "--json", input="\n".join(texts) + "\n\n")
+    piped = course("analyze", "--json", stdin="\n".join(texts) + "\n\n")
     assert [json.loads(line)["text"] for line in piped.stdout.splitlines()] == texts
-    assert course("analyze", input="").returncode == 0
+    assert course("analyze", stdin="").returncode == 0
     assert "\x1b" not in course("analyze", "a \x1b[31mred\x1b[0m film").stdout
