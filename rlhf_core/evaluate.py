@@ -100,17 +100,18 @@ def summarize(evaluation: Evaluation, seed: int) -> dict[str, dict[str, float]]:
     summary = {name: interval(scores) for name, scores in evaluation.scores.items()}
     summary["sequence_kl"] = interval(evaluation.sequence_kl)
     summary["ref_perplexity"] = {name: math.exp(value) for name, value in interval(evaluation.ref_nll).items()}
-    summary["distinct_2"] = jackknife(distinct_2, evaluation.token_ids)
+    summary["distinct_2"] = jackknife(distinct_2, evaluation.responses)
     summary["mean_length"] = interval(lengths)
     return summary
 
 
-def distinct_2(token_ids: list[list[int]]) -> float:
-    """Different pairs of neighbouring tokens over all pairs: near 1 varied, near 0 repetitive. Source: Li et al. 2016.
+def distinct_2(texts: list[str]) -> float:
+    """Different pairs of neighbouring words over all pairs: near 1 varied, near 0 repetitive.
 
-    It falls with the number of responses, so compare only equal numbers of them.
+    Words, not tokens, so that it does not depend on the tokenizer.  It falls with the number of texts, so compare only equal
+    numbers of them.  Source: Li et al. 2016 (arXiv 1510.03055).
     """
-    pairs = [pair for ids in token_ids for pair in itertools.pairwise(ids)]
+    pairs = [pair for words in map(str.split, texts) for pair in itertools.pairwise(words)]
     return len(set(pairs)) / max(len(pairs), 1)
 
 

@@ -23,7 +23,7 @@ MEASURES = (  # key, label, digits, note
     ("gold_p_positive", "P(positive), gold scorer", 3, "another kind of model, never trained against"),
     ("sequence_kl", "sequence KL, nats", 2, "distance from the reference, summed over a response"),
     ("ref_perplexity", "perplexity under the reference", 1, "how surprised the original model is"),
-    ("distinct_2", "distinct-2", 3, "variety: different pairs of tokens over all pairs"),
+    ("distinct_2", "distinct-2", 3, "variety: different pairs of neighbouring words over all pairs"),
     ("mean_length", "length, tokens", 1, "end of text included"),
 )
 
