@@ -7,6 +7,7 @@ import time
 from functools import cached_property
 
 import torch
+from safetensors import SafetensorError
 from tqdm.auto import tqdm
 
 from rlhf_core.advantages import compute_gae
@@ -123,13 +124,11 @@ def train_reward_model(run: Run) -> dict:
     label = torch.tensor(held_out.labels).bool()
 
     def accuracy():
-        return {
-            name: ((positive_probability(model, tokenizer, texts, config.batch_size, config.max_length) > 0.5) == label)
-            .double()
-            .mean()
-            .item()
-            for name, texts in seen.items()
-        }
+        shares = {}
+        for name, texts in seen.items():
+            positive = positive_probability(model, tokenizer, texts, config.batch_size, config.max_length) > 0.5
+            shares[name] = (positive == label).double().mean().item()
+        return shares
 
     result = {"model": config.model, "fine_tuned": config.epochs > 0, "accuracy_before": accuracy()}
     if config.epochs:
@@ -275,7 +274,7 @@ def save_pretrained(run: Run, name: str, model, tokenizer):
     try:
         model.save_pretrained(run.folder / name)
         tokenizer.save_pretrained(run.folder / name)
-    except OSError as error:
+    except (OSError, SafetensorError) as error:
         raise CourseError(f"could not write {run.folder / name}: {error}. Make room, then go on with --resume") from error
 
 
