@@ -93,7 +93,7 @@ def fixed(value: float, digits: int) -> str:
 
 def markdown_cell(text: str) -> str:
     """Text that a model wrote, made inert in a Markdown table."""
-    return re.sub(r"([\\|*_`\[\]<>])", r"\\\1", " ".join(text.split()))
+    return re.sub(r"([\\|*_`\[\]<>])", r"\\\1", re.sub(r"\s+", " ", text))
 
 
 def sentence(figures: dict) -> str:
@@ -102,7 +102,7 @@ def sentence(figures: dict) -> str:
     numbers = (
         f"P(positive) went from {before['p_positive']['mean']:.2f} to {after['p_positive']['mean']:.2f} "
         f"(95 % interval {after['p_positive']['ci_low']:.2f} to {after['p_positive']['ci_high']:.2f}) on {n} held-out prompts, "
-        f"at a sequence KL of {after['sequence_kl']['mean']:.1f} nats."
+        f"at a sequence KL of {fixed(after['sequence_kl']['mean'], 1)} nats."
     )
     if figures["learned"]:
         return f"The policy learned to write more positive reviews: {numbers}"
