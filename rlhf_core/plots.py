@@ -16,7 +16,7 @@ def _axes(rows=1, columns=1, width=4.0, height=3.0):
 
 
 def training_curves(history: list[dict]) -> Figure:
-    """Reward, KL, policy loss, value loss, entropy and clip fraction over the updates."""
+    """Reward, KL, policy loss, value loss, entropy and clip fraction over the updates; what was not recorded stays empty."""
     panels = (
         ("reward", "reward", "mean score of a batch"),
         ("kl", "sequence KL", "nats"),
@@ -28,10 +28,10 @@ def training_curves(history: list[dict]) -> Figure:
     figure, axes = _axes(2, 3)
     updates = [row["update"] for row in history]
     for ax, (key, title, unit) in zip(axes.flat, panels, strict=True):
-        ax.plot(updates, [row[key] for row in history], color=AFTER)
+        ax.plot(updates, [row.get(key, np.nan) for row in history], color=AFTER)
         ax.set(title=title, ylabel=unit, xlabel="update")
     kl_axis = axes[0, 1].twinx()
-    kl_axis.plot(updates, [row["kl_coef"] for row in history], color=ACCENT, linestyle="--")
+    kl_axis.plot(updates, [row.get("kl_coef", np.nan) for row in history], color=ACCENT, linestyle="--")
     kl_axis.set_ylabel("KL coefficient (dashed)", color=ACCENT)
     kl_axis.spines["top"].set_visible(False)
     return figure

@@ -282,6 +282,25 @@ def test_your_own_answers_train_the_model(finished, tmp_path):
     assert {row["clip_fraction"] for row in curves_of(tmp_path / "run")} == {0.125}
 
 
+def test_your_own_loop_needs_neither_callback_nor_other_figures(tmp_path):
+    answers = tmp_path / "mine.py"
+    answers.write_text(
+        "import torch\n"
+        "from rlhf_core.loop import rlhf_loop\n"
+        "@rlhf_loop.implement\n"
+        "def rlhf_loop(policy, reference, reward_fn, prompts, config, callback=None):\n"
+        "    with torch.no_grad():\n"
+        "        policy.lm.transformer.ln_f.weight.mul_(1.5)\n"
+        "    return [{'reward': 0.0, 'kl': 0.0}]\n"
+    )
+    done = course_in_process_of_its_own(
+        "run", "--out", tmp_path / "run", "--answers", answers, settings=[*SHORT, "reward.epochs=0"]
+    )
+    assert done.returncode == 0, done.stderr
+    assert curves_of(tmp_path / "run") == [{"update": 1, "reward": 0.0, "kl": 0.0}]
+    assert report_of(tmp_path / "run")["after"]["sequence_kl"]["mean"] > 0.1
+
+
 def test_reward_as_probability_and_with_a_length_bonus(tmp_path):
     settings = [*SHORT, "reward.epochs=0", "reward.score=probability", "reward.length_bonus=0.5", "reward.target_words=1"]
     done = course("run", "--out", tmp_path / "run", settings=settings)

@@ -173,7 +173,7 @@ def train_notebook(run) -> dict:
         result["arms"][name] = {"evidence": evidence, "summary": summarize(evaluation, config.seed), "history": history}
         if name == "as written":
             headline = one_against_one(run, recipe, policy)
-            run.folder.save("checkpoints/training.pt", {"policy": policy.state_dict(), "history": history})
+            run.folder.save("checkpoints/policy_with_value.pt", policy.state_dict())
             run.folder.write_lines("metrics.jsonl", history)
     return result | {"headline": headline}
 

@@ -165,14 +165,17 @@ def train_policy(run: Run) -> dict:
 
     with bar:
         try:
-            rlhf_loop(policy, run.reference, run.scorers["reward"], run.prompts["train"], config.ppo, after_update)
+            history = rlhf_loop(policy, run.reference, run.scorers["reward"], run.prompts["train"], config.ppo, after_update)
         except FloatingPointError as error:
             raise CourseError(
                 f"PPO stopped after update {bar.n}: {error}. The checkpoints up to there are kept in {folder / 'checkpoints'}. "
                 f"Start anew with a smaller step, for example --set ppo.learning_rate={config.ppo.learning_rate / 3:.1g}"
             ) from error
+    # A learner's own loop may not have called back: what it returns and the policy it changed are what counts.
+    folder.write_lines("metrics.jsonl", [{"update": i} | row for i, row in enumerate(history, 1)])
+    folder.save("checkpoints/policy_with_value.pt", policy.state_dict())
     save_pretrained(run, "checkpoints/policy", policy.lm, run.tokenizer)
-    return {"updates": config.ppo.n_updates}
+    return {"updates": len(history)}
 
 
 def evaluate_after(run: Run) -> dict:
@@ -181,7 +184,7 @@ def evaluate_after(run: Run) -> dict:
 
 def trained_policy(run: Run) -> PolicyWithValue:
     policy = run.new_policy()
-    policy.load_state_dict(run.folder.load("checkpoints/training.pt", run.device)["policy"])
+    policy.load_state_dict(run.folder.load("checkpoints/policy_with_value.pt", run.device))
     return policy
 
 
