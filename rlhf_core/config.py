@@ -120,7 +120,7 @@ def _build(cls, tree: dict, prefix: str):
     values = {}
     for key, value in tree.items():
         if key not in known:
-            raise ConfigError(f"there is no setting {prefix + key!r}; there are {', '.join(known)}{_suggest(key, list(known))}")
+            raise ConfigError(f"there is no setting {prefix + key!r}{_suggest(key, list(known))}; there are {', '.join(known)}")
         default = known[key].default if known[key].default is not MISSING else known[key].default_factory()
         if is_dataclass(default):
             if not isinstance(value, dict):

@@ -14,6 +14,7 @@ which one that is.
 
 import importlib.metadata
 import inspect
+from typing import ClassVar
 
 from .course import lesson_of
 
@@ -29,6 +30,8 @@ class SignatureMismatch(TypeError):
 class Exercise:
     """A declared exercise: `name`, `lesson`, `points`, `signature`, docstring, and the learner's implementation if any."""
 
+    declared: ClassVar[list] = []  # every exercise whose module has been imported
+
     def __init__(self, declaration):
         self.declaration = declaration
         self.name = self.__name__ = declaration.__name__
@@ -39,6 +42,7 @@ class Exercise:
         self.lesson = lesson_of(self.name)
         self.points = self.lesson["exercises"][self.name]
         self.mine = None
+        Exercise.declared.append(self)
 
     def implement(self, implementation):
         """Decorator: take `implementation` (a function or class) as the learner's answer.

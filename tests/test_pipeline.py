@@ -238,6 +238,14 @@ def test_bad_input_gets_a_message_and_no_traceback(tmp_path, monkeypatch, settin
     done = course("run", "--out", tmp_path / "run", settings=[*SHORT, *(s.format(**made) for s in settings)])
     assert done.returncode == code
     assert words in done.stderr and "Traceback" not in done.stderr
+    assert not (tmp_path / "run").exists(), "a refused command leaves nothing behind"
+
+
+def test_answers_that_implement_nothing_are_refused(tmp_path):
+    (tmp_path / "none.py").write_text("x = 1")
+    done = course_in_process_of_its_own("run", "--out", tmp_path / "run", "--answers", tmp_path / "none.py", settings=SHORT)
+    assert done.returncode == 2 and "implements no exercise" in done.stderr
+    assert not (tmp_path / "run").exists()
 
 
 def test_unknown_preset_names_the_ones_there_are():
@@ -279,6 +287,7 @@ def test_your_own_answers_train_the_model(finished, tmp_path):
         "run", "--out", tmp_path / "run", "--answers", answers, settings=[*SHORT, "reward.epochs=0"]
     )
     assert done.returncode == 0, done.stderr
+    assert "policy_loss; the rest from the reference answers" in done.stderr
     assert {row["clip_fraction"] for row in curves_of(tmp_path / "run")} == {0.125}
 
 

@@ -29,7 +29,8 @@ def analyze(subparsers):
     parser = subparsers.add_parser(
         "analyze",
         help="read the sentiment of texts: a logit, a probability, one of five words",
-        description="Score each text with the reward model, and say how positive it is.",
+        description="Score each text with the reward model, and say how positive it is. `normalised` compares the texts of "
+        "one call with each other: mean 0, standard deviation 1.",
         epilog='example: rlhf-course analyze "A wonderful film." "Two hours I will never get back."',
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -55,14 +56,16 @@ def execute_run(args) -> int:
         folder, config = RunFolder.reopen(args.out)
     else:
         config = load_preset(args.preset or "tiny", args.set)
-        folder = RunFolder.create(args.out or next_free(Path("runs"), config.preset), config)
+        folder = RunFolder.vacant(args.out or next_free(Path("runs"), config.preset))
     with use("mine", otherwise="reference"):
         if args.answers:
             load_answers(args.answers)
         try:
             figures = perform_run(config, folder)
         except KeyboardInterrupt:
-            print(f"\nstopped. Go on with: rlhf-course run --resume --out {folder.path}", file=sys.stderr)
+            started = (folder / "config.yaml").exists()
+            how = f"Go on with: rlhf-course run --resume --out {folder.path}" if started else "Nothing was begun."
+            print(f"\nstopped. {how}", file=sys.stderr)
             return 130
     if args.json:
         print(json.dumps(figures, indent=1))
@@ -74,6 +77,10 @@ def perform_run(config, folder) -> dict:
     from .run import STAGES, Run, perform
 
     this = Run(config, folder)
+    this.check_inputs()
+    if config.recipe == "notebook-2024":
+        notebook_2024.Recipe(this, config.notebook.repaired)  # names what does not fit
+    folder.write_config(config)
     print(f"preset {config.preset}, seed {config.seed}, on {this.device}, into {folder.path}", file=sys.stderr)
     stages = dict(STAGES)
     if config.recipe == "notebook-2024":
@@ -91,7 +98,7 @@ def execute_analyze(args) -> int:
 
     from .analyze import analyze_reviews
 
-    texts = args.texts or [line.strip() for line in sys.stdin if line.strip()]
+    texts = [text.strip() for text in args.texts or sys.stdin if text.strip()]
     with use("mine", otherwise="reference"):
         rows = analyze_reviews(texts, args.model)
     for row in rows:
@@ -105,15 +112,25 @@ def execute_analyze(args) -> int:
 
 
 def load_answers(path: Path):
-    """Run a .py file of answers, each marked with `@NAME.implement`. Raises UsageError when it is not there or fails."""
+    """Run a .py file of answers, each marked with `@NAME.implement`, and say which those are.
+
+    Raises UsageError when the file is not there, fails, or implements nothing.
+    """
     from rlhf_core.errors import UsageError
+    from rlhf_core.exercise import Exercise
 
     if not path.is_file():
         raise UsageError(f"there is no file {path} with answers")
     try:
         runpy.run_path(str(path))
     except Exception as error:
-        raise UsageError(f"{path} could not be run: {type(error).__name__}: {error}") from error
+        raise UsageError(f"{path} could not be run: {type(error).__name__}: {error}. Mend the file and try again") from error
+    mine = [exercise.name for exercise in Exercise.declared if exercise.mine is not None]
+    if not mine:
+        raise UsageError(
+            f"{path} implements no exercise: mark each answer with its exercise, for example @policy_loss.implement"
+        )
+    print(f"from {path}: {', '.join(mine)}; the rest from the reference answers", file=sys.stderr)
 
 
 def next_free(parent: Path, preset: str) -> Path:
@@ -128,7 +145,9 @@ def quiet_libraries():
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    from huggingface_hub.utils import logging as hub_logging
     from transformers.utils import logging
 
+    hub_logging.set_verbosity_error()
     logging.disable_progress_bar()
     logging.set_verbosity_error()

@@ -20,15 +20,13 @@ class RunFolder:
         self.path = Path(path)
 
     @classmethod
-    def create(cls, path: Path, config: RunConfig) -> "RunFolder":
-        """A new folder for `config`. Raises UsageError when the folder holds something already."""
+    def vacant(cls, path: Path) -> "RunFolder":
+        """A folder that nothing stands in; nothing is written yet. Raises UsageError when something does."""
         path = Path(path)
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
             remedy = "add --resume to go on with it, or" if (path / "config.yaml").exists() else "it is not a run:"
             raise UsageError(f"{path} is not empty: {remedy} name another folder with --out")
-        folder = cls(path)
-        folder.write_text("config.yaml", yaml.safe_dump(to_tree(config), sort_keys=False))
-        return folder
+        return cls(path)
 
     @classmethod
     def reopen(cls, path: Path) -> tuple["RunFolder", RunConfig]:
@@ -40,6 +38,9 @@ class RunFolder:
             raise UsageError(f"{path} holds no run to resume (no config.yaml): leave --resume out to start one") from None
         except (yaml.YAMLError, AttributeError, UnicodeDecodeError) as error:
             raise UsageError(f"{file} cannot be read ({error}): name another folder with --out and start anew") from None
+
+    def write_config(self, config: RunConfig):
+        self.write_text("config.yaml", yaml.safe_dump(to_tree(config), sort_keys=False))
 
     def __truediv__(self, name: str) -> Path:
         return self.path / name

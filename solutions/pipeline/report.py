@@ -21,7 +21,12 @@ MEASURES = (  # key, label, digits, note
     ("reward", "reward", 2, "what the policy was trained on"),
     ("p_positive", "P(positive), reward model", 3, "of the same classifier, as a probability"),
     ("gold_p_positive", "P(positive), gold scorer", 3, "another kind of model, never trained against"),
-    ("sequence_kl", "sequence KL, nats", 2, "distance from the reference, summed over a response"),
+    (
+        "sequence_kl",
+        "sequence KL, nats",
+        2,
+        "distance from the reference, summed over a response; a nat is a factor of e in probability",
+    ),
     ("ref_perplexity", "perplexity under the reference", 1, "how surprised the original model is"),
     ("distinct_2", "distinct-2", 3, "variety: different pairs of neighbouring words over all pairs"),
     ("mean_length", "length, tokens", 1, "end of text included"),

@@ -87,7 +87,7 @@ def predict(model, tokenizer, texts, *, batch_size=64, max_length=256) -> torch.
     model.eval()
     order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
     result = torch.empty(len(texts), model.config.num_labels)
-    for start in tqdm(range(0, len(order), batch_size), desc="predict", leave=False, disable=len(texts) < 2000):
+    for start in tqdm(range(0, len(order), batch_size), desc="predict", leave=False, disable=len(texts) < 600):
         batch = order[start : start + batch_size]
         inputs = tokenizer([texts[i] for i in batch], truncation=True, max_length=max_length, padding=True, return_tensors="pt")
         inputs = inputs.to(model.device)

@@ -88,6 +88,12 @@ class Run:
 
         return {"reward": reward, "p_positive": p_positive, "gold_p_positive": GoldScorer()}
 
+    def check_inputs(self):
+        """Load all that the run names, so that what is missing or wrong is said before anything is computed or written."""
+        self.new_policy()
+        load_classifier(self.config.reward.model, self.device)
+        return self.prompts
+
     def new_policy(self) -> PolicyWithValue:
         lm = load_causal_lm(self.config.policy, self.device)
         if self.config.frozen_layers >= 0:
