@@ -54,10 +54,6 @@ class Evaluation:
     sequence_kl: torch.Tensor  # nats
     ref_nll: torch.Tensor  # mean negative log-likelihood of a response token under the reference, nats
 
-    @property
-    def texts(self) -> list[str]:
-        return [prompt + response for prompt, response in zip(self.prompts, self.responses, strict=True)]
-
 
 @torch.no_grad()
 def evaluate_policy(policy, reference, scorers, prompts, tokenizer, max_new_tokens, seed, batch_size=256) -> Evaluation:

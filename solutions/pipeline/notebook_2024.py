@@ -238,8 +238,8 @@ def explanation(result: dict, before: dict) -> list[str]:
     return lines
 
 
-def verdict(result: dict, before: dict, n_eval: int) -> list[dict]:
-    """The nine faults, each with what this run measured about it."""
+def verdict(result: dict, before: dict, n_eval: int, repaired: list[str]) -> list[dict]:
+    """The nine faults, each with what this run measured about it; of those in `repaired` it says only that."""
     written, one = result["arms"]["as written"], result["headline"]
     seen = written["evidence"]
     # The interval of a mean over n texts is 2 * 1.96 standard errors wide.
@@ -259,4 +259,5 @@ def verdict(result: dict, before: dict, n_eval: int) -> list[dict]:
         f"text each, while single texts differ with a standard deviation of {spread:.2f}",
         "padding_is_eos": f"{seen['trained_on_padding']:.0%} of the tokens trained on are padding",
     }
+    measured |= dict.fromkeys(repaired, "mended in this run")
     return [{"fault": name, "what": what, "measured": measured[name]} for name, what in FAULTS.items()]

@@ -65,7 +65,10 @@ def write_report(run: Run, results: dict) -> dict:
     if run.config.recipe == "notebook-2024":
         notebook, before, n = results["ppo"], figures["before"], figures["n_eval"]
         figures["arms"] = {name: {key: arm[key] for key in ("summary", "evidence")} for name, arm in notebook["arms"].items()}
-        figures["headline"], figures["faults"] = notebook["headline"], notebook_2024.verdict(notebook, before, n)
+        figures["headline"], figures["faults"] = (
+            notebook["headline"],
+            notebook_2024.verdict(notebook, before, n, run.config.notebook.repaired),
+        )
         explanation = notebook_2024.explanation(notebook, before)
     samples = samples_of(results)
     run.folder.write_lines("samples.jsonl", samples)
