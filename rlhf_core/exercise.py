@@ -50,7 +50,7 @@ class Exercise:
         Returns the exercise, so that the name in the notebook goes on meaning "whatever is in force" and the cell can be run
         again.  Raises SignatureMismatch when parameters differ from the declaration's.
         """
-        self._check_signature(implementation)
+        self.check_signature(implementation)
         self.mine = implementation
         return self
 
@@ -69,7 +69,8 @@ class Exercise:
             f'or call rlhf_core.use("mine", otherwise="reference") to borrow the reference answer for now.'
         )
 
-    def _check_signature(self, implementation):
+    def check_signature(self, implementation):
+        """Raises SignatureMismatch, with the difference, where `implementation` cannot stand in for the declaration."""
         wanted = _parameters(self.declaration)
         if inspect.isclass(implementation) != inspect.isclass(self.declaration):
             kind, got = ("class", "function") if inspect.isclass(self.declaration) else ("function", "class")

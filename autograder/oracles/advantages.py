@@ -15,8 +15,8 @@ def variance(terms, unbiased):
 
 
 def true_terms(x, mask):
-    """The elements of x (B, T) where mask is True, as a list of scalars."""
-    return [x[b, t] for b in range(x.shape[0]) for t in range(x.shape[1]) if mask[b, t]]
+    """The elements of x, of any shape, where mask is True, as a list of scalars."""
+    return [value for value, kept in zip(x.reshape(-1), mask.reshape(-1), strict=True) if kept]
 
 
 def masked_mean(x, mask, dim=None):
@@ -25,10 +25,11 @@ def masked_mean(x, mask, dim=None):
     if dim is None:
         return mean(true_terms(x, mask), zero=(x * 0).sum())
     lines, masks = x.movedim(dim, -1), mask.movedim(dim, -1)
+    width = lines.shape[-1]
     means = []
-    for line, keep in zip(lines, masks, strict=True):
-        means.append(mean([value for value, kept in zip(line, keep, strict=True) if kept], zero=(line * 0).sum()))
-    return torch.stack(means)
+    for line, keep in zip(lines.reshape(-1, width), masks.reshape(-1, width), strict=True):
+        means.append(mean(true_terms(line, keep), zero=(line * 0).sum()))
+    return torch.stack(means).reshape(lines.shape[:-1])
 
 
 def masked_whiten(x, mask, shift_mean=True, eps=1e-8, *, unbiased=False):

@@ -1,0 +1,183 @@
+"""Runs checks against answers and turns what they found into results: plain data, the same for a notebook, a grader, a test."""
+
+import contextlib
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from rlhf_core.course import lesson_of
+
+from .answer import SECONDS, Answer, EndOfCheck, Finding
+from .bank import right_answers
+from .diagnosis import Diagnosis, diagnose
+from .draw import Draw
+from .isolation import exercises, under_test
+
+SEEDS = {"visible": 0, "hidden": 0}  # a grader draws a secret one for the hidden checks
+
+
+def points_of(exercise: str) -> int:
+    return lesson_of(exercise)["exercises"][exercise]
+
+
+@dataclass(frozen=True)
+class Check:
+    """A test function of `autograder/visible` or `autograder/hidden`."""
+
+    exercise: str
+    name: str
+    weight: int
+    visibility: str
+    function: Callable
+
+    @property
+    def title(self) -> str:
+        """The first line of its docstring."""
+        return inspect.getdoc(self.function).splitlines()[0].rstrip(".")
+
+    def ask(self, answer: Answer, seeds=SEEDS):
+        """Put the answer through the check, on inputs that follow from the seed of its visibility."""
+        with under_test(self.exercise, answer.implementation), contextlib.suppress(EndOfCheck):
+            self.function(answer, Draw(seeds[self.visibility], self.name))
+
+
+def checks_of(exercise: str, hidden: bool = False) -> list[Check]:
+    """The visible checks of an exercise, and the hidden ones where asked for, in the order they are written."""
+    return [check for check in all_checks(hidden) if check.exercise == exercise]
+
+
+def all_checks(hidden: bool = False) -> list[Check]:
+    found = []
+    for folder in ("visible", "hidden") if hidden else ("visible",):
+        package = importlib.import_module(f"autograder.{folder}")
+        for info in pkgutil.iter_modules(package.__path__):
+            if info.name.startswith("test_"):
+                found += checks_in(importlib.import_module(f"autograder.{folder}.{info.name}"), folder)
+    return found
+
+
+def checks_in(module, visibility) -> list[Check]:
+    found = []
+    for name, function in vars(module).items():
+        marks = {mark.name: mark.args[0] for mark in getattr(function, "pytestmark", [])}
+        if "exercise" in marks and function.__module__ == module.__name__:
+            found.append(Check(marks["exercise"], name, marks.get("points", 1), visibility, function))
+    return found
+
+
+@dataclass
+class CheckResult:
+    """What one check found.  `findings` is empty where it passed; `fault` is an error of ours, not of the answer."""
+
+    check: Check
+    max_points: float
+    findings: list[Finding] = field(default_factory=list)
+    fault: str | None = None
+
+    @property
+    def status(self) -> str:
+        return "not_graded" if self.fault else "failed" if self.findings else "passed"
+
+    @property
+    def points(self) -> float:
+        return self.max_points if self.status == "passed" else 0.0
+
+
+@dataclass
+class ExerciseResult:
+    """All checks of one exercise on one answer."""
+
+    exercise: str
+    checks: list[CheckResult]
+    state: str = "graded"  # or "missing", "not_graded"
+    diagnosis: Diagnosis | None = None
+    printed: str = ""
+    problem: str = ""  # why there was nothing to check
+    note: str = ""  # something else to tell, such as a definition that stands twice
+
+    @property
+    def points(self) -> float:
+        passed = sum(result.check.weight for result in self.checks if result.status == "passed")
+        return self.max_points * passed / sum(result.check.weight for result in self.checks)
+
+    @property
+    def max_points(self) -> float:
+        return float(points_of(self.exercise))
+
+
+def run_exercise(exercise: str, implementation, files=(), hidden=False, seeds=SEEDS, seconds=SECONDS, verdict_only=False):
+    """Put one implementation through the checks of an exercise, and diagnose what fails.
+
+    Once a call has run out of time, the checks that are left fail without being run.
+    verdict_only: stop at the first check that fails, without a diagnosis.
+    """
+    checks = checks_of(exercise, hidden)
+    total, points = sum(check.weight for check in checks), points_of(exercise)
+    results, evidence, printed, out_of_time = [], {}, "", False
+    for check in checks:
+        result = CheckResult(check, points * check.weight / total)
+        results.append(result)
+        if out_of_time:
+            result.findings.append(Finding("time_out", "Not run, as an earlier check of this exercise ran out of time."))
+            continue
+        answer = Answer(exercise, implementation, tuple(files), seconds=seconds)
+        try:
+            check.ask(answer, seeds)
+        except Exception as error:  # what the answer raises is a finding, so this is the check's own
+            fault = f"{type(error).__name__}: {error}"
+            if breaks_down(check, seeds):
+                result.fault = fault
+                continue
+            answer.report("cannot_be_judged", f"What {exercise} returned cannot be judged ({fault}).")
+        result.findings = answer.findings
+        evidence[check] = answer.evidence
+        printed = printed or answer.printed
+        out_of_time = any(finding.kind == "time_out" for finding in answer.findings)
+        if verdict_only and answer.findings:
+            break
+    found = None
+    if any(result.findings for result in results) and not out_of_time and not verdict_only:
+        found = diagnose(exercise, checks, evidence, seeds)
+    state = "not_graded" if any(result.fault for result in results) else "graded"
+    return ExerciseResult(exercise, results, state, found, printed)
+
+
+def breaks_down(check: Check, seeds) -> bool:
+    """Whether a check cannot cope with an answer that is known to be right: then the fault is ours."""
+    for implementation in right_answers(check.exercise)[:1]:
+        try:
+            check.ask(Answer(check.exercise, implementation), seeds)
+        except Exception:
+            return True
+    return False
+
+
+def run_submission(submission, names, hidden=False, seeds=SEEDS, seconds=SECONDS):
+    """The results of these exercises of a submission, one after the other, as they are ready."""
+    for name in names:
+        problem = submission.problem(name)
+        if problem is None:
+            result = run_exercise(name, submission.implementations[name], submission.files, hidden, seeds, seconds)
+        else:
+            result = not_runnable(name, problem, hidden)
+        result.note = submission.notes.get(name, "")
+        yield result
+
+
+def not_runnable(exercise: str, problem, hidden=False) -> ExerciseResult:
+    """The result of an exercise that was not handed in, or not in a form that can be run: every check failed."""
+    checks = checks_of(exercise, hidden)
+    total, points = sum(check.weight for check in checks), points_of(exercise)
+    results = [CheckResult(c, points * c.weight / total, [Finding(problem.kind, problem.message)]) for c in checks]
+    state = "missing" if problem.kind in ("missing", "stub") else "graded"
+    return ExerciseResult(exercise, results, state, problem=problem.message)
+
+
+def names_of(lesson: int | None = None, exercise: str | None = None) -> list[str]:
+    """The exercises of the course, of one lesson, or a single one."""
+    return [
+        name for name, declared in exercises().items()
+        if (lesson is None or declared.lesson["number"] == lesson) and (exercise is None or name == exercise)
+    ]  # fmt: skip

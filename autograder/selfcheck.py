@@ -1,0 +1,74 @@
+"""`check(compute_gae)`, under the answer cell of a notebook."""
+
+import sys
+
+from rlhf_core.exercise import Exercise
+
+from .engine import names_of, run_submission
+from .isolation import exercises
+from .show import as_html, as_text
+from .submission import live_submission
+
+
+class Report:
+    """Results that show themselves: as a table in a notebook, as text elsewhere."""
+
+    def __init__(self, results):
+        self.results = results
+
+    def _repr_html_(self):
+        return as_html(self.results)
+
+    def __repr__(self):
+        return as_text(self.results, colour=sys.stdout.isatty())
+
+
+def check(*answers):
+    """Check your answers to exercises, and show what is right, what is wrong, and where to read.
+
+        check(compute_gae)              one exercise, or several
+        check(5)                        all exercises of lesson 5
+        check()                         every exercise that you have implemented
+
+    An answer is an exercise, its name, or a function of that name.  Nothing leaves your machine.
+    Raises TypeError or ValueError for what is no exercise.
+    """
+    everything = exercises()
+    implementations = {name: exercise.mine for name, exercise in everything.items()}
+    names = [name for name in everything if implementations[name] is not None] if not answers else []
+    for answer in answers:
+        if isinstance(answer, int) and not isinstance(answer, bool):
+            found = names_of(lesson=answer)
+            if not found:
+                raise ValueError(f"lesson {answer} has no exercises to check")
+            names += found
+            continue
+        name = answer if isinstance(answer, str) else getattr(answer, "__name__", None)
+        if name not in everything:
+            raise ValueError(
+                f"{answer!r} is no exercise of the course; try check(compute_gae), check('compute_gae') or check(5)"
+            )
+        if not isinstance(answer, str | Exercise):
+            everything[name].check_signature(answer)
+            implementations[name] = answer
+        names.append(name)
+    if not names:
+        print("Nothing to check yet: no exercise is implemented. Run the cell of your answer first.")
+        return
+    show(Report(list(run_submission(live_submission(names, implementations), names))))
+
+
+def show(report: Report):
+    """In a notebook as rich output, elsewhere printed."""
+    try:
+        from IPython import get_ipython
+
+        in_notebook = get_ipython() is not None
+    except ImportError:
+        in_notebook = False
+    if in_notebook:
+        from IPython.display import display
+
+        display(report)
+    else:
+        print(report)

@@ -1,0 +1,398 @@
+"""Takes a learner's answers out of a notebook, a .py file, or a folder or archive of them.
+
+Cells and statements are run one by one, so that a syntax error or an exception in one costs what it holds and nothing else.  Of
+a notebook only what the answers need is run: a cell that trains for an hour or draws a picture is left alone.
+"""
+
+import ast
+import inspect
+import io
+import json
+import linecache
+import re
+import sys
+import tarfile
+import textwrap
+import types
+import zipfile
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rlhf_core.errors import UsageError
+from rlhf_core.exercise import Exercise, SignatureMismatch
+
+from .driver.call import quiet
+from .driver.limit import TimeIsUp, time_limit
+from .isolation import exercises
+
+SECONDS = 20.0  # to run all statements
+LARGEST = 20 * 2**20  # bytes of source, in all
+
+
+class Refused(Exception):
+    """A file that holds no answers that could be read, and why."""
+
+
+@dataclass
+class Cell:
+    """A piece of source with the name that a message calls it by: 'answers.py' or 'cell 5 of lesson.ipynb'."""
+
+    name: str
+    source: str
+    notebook: bool
+    text: str = ""  # the whole file, where the cell is a piece of it
+
+
+@dataclass
+class Problem:
+    """Why an exercise cannot be checked."""
+
+    kind: str  # missing, stub, syntax_error, wrong_signature, raises, time_out
+    message: str
+
+
+@dataclass
+class Submission:
+    """What was handed in: implementations by exercise, and what stood in the way of the others."""
+
+    name: str
+    implementations: dict[str, object] = field(default_factory=dict)
+    problems: dict[str, Problem] = field(default_factory=dict)
+    notes: dict[str, str] = field(default_factory=dict)  # an exercise that was written twice
+    files: tuple[str, ...] = ()
+    refused: str | None = None
+
+    def problem(self, exercise: str) -> Problem | None:
+        """None where there is an implementation to check."""
+        if exercise in self.implementations:
+            return None
+        missing = f"{exercise} was not handed in: nothing by this name is defined. Write it, and check again."
+        return self.problems.get(exercise, Problem("missing", missing))
+
+
+def read_submission(path) -> Submission:
+    """Load the answers in `path`. A file that cannot be read as answers gives a refused submission.
+
+    Raises UsageError where there is nothing at that path.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise UsageError(
+            f"there is no file or folder {str(path)!r}: name a notebook, a .py file, or a folder or archive of them"
+        )
+    try:
+        cells = list(cells_of(path))
+        if not cells:
+            raise Refused(f"{path.name} holds no notebook and no .py file")
+    except Refused as refusal:
+        return Submission(path.stem, refused=str(refusal))
+    return Loader(path, cells).load()
+
+
+# Reading
+
+
+def cells_of(path: Path):
+    """Every cell of the files at `path`, in the order of their names."""
+    if path.is_dir():
+        files = sorted(p for p in path.rglob("*") if wanted(str(p.relative_to(path))) and p.is_file() and not p.is_symlink())
+        if sum(file.stat().st_size for file in files) > LARGEST:
+            raise Refused(f"{path.name} holds more than {LARGEST >> 20} MiB of notebooks and .py files")
+        for file in files:
+            yield from cells_in(file.name, file.read_bytes())
+    elif path.suffix in (".py", ".ipynb"):
+        if path.stat().st_size > LARGEST:
+            raise Refused(f"{path.name} is larger than {LARGEST >> 20} MiB: clear its outputs and save it again")
+        yield from cells_in(path.name, path.read_bytes())
+    else:
+        for name, content in archived(path):
+            yield from cells_in(name, content)
+
+
+def wanted(name: str) -> bool:
+    parts = Path(name).parts
+    return name.endswith((".py", ".ipynb")) and not any(p.startswith((".", "__")) or p == ".ipynb_checkpoints" for p in parts)
+
+
+def archived(path: Path):
+    """(name, content) of the regular files in a zip or tar archive; nothing is written to disk."""
+    total = 0
+    try:
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                for member in sorted(archive.infolist(), key=lambda m: m.filename):
+                    if wanted(member.filename) and not member.is_dir():
+                        total += member.file_size
+                        if total > LARGEST:
+                            raise Refused(f"{path.name} holds more than {LARGEST >> 20} MiB of notebooks and .py files")
+                        yield Path(member.filename).name, archive.read(member)
+        elif tarfile.is_tarfile(path):
+            with tarfile.open(path) as archive:
+                for member in sorted(archive.getmembers(), key=lambda m: m.name):
+                    if wanted(member.name) and member.isfile():
+                        total += member.size
+                        if total > LARGEST:
+                            raise Refused(f"{path.name} holds more than {LARGEST >> 20} MiB of notebooks and .py files")
+                        yield Path(member.name).name, archive.extractfile(member).read()
+        else:
+            raise Refused(f"{path.name} is neither a notebook, a .py file, nor an archive (zip, tar) of them")
+    except (zipfile.BadZipFile, tarfile.TarError, OSError, RuntimeError, EOFError) as error:
+        raise Refused(f"{path.name} is a damaged archive ({error}): make it again") from error
+
+
+def cells_in(name: str, content: bytes):
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise Refused(f"{name} is not UTF-8 text (byte {error.start}): save it again as UTF-8") from error
+    if name.endswith(".py"):
+        yield from python_cells(name, text)
+        return
+    try:
+        notebook = json.loads(text)
+        sources = [(number, cell["source"]) for number, cell in enumerate(notebook["cells"], 1) if cell["cell_type"] == "code"]
+    except json.JSONDecodeError as error:
+        raise Refused(
+            f"{name} is not a notebook: line {error.lineno} is not JSON ({error.msg}). Download it again, or save it in Jupyter"
+        ) from error
+    except (KeyError, TypeError, RecursionError) as error:
+        raise Refused(f"{name} is JSON but not a notebook of format 4: open it in Jupyter and save it again") from error
+    for number, source in sources:
+        source = "".join(source) if isinstance(source, list) else str(source)
+        yield Cell(f"cell {number} of {name}", without_magics(source), notebook=True)
+
+
+def python_cells(name: str, text: str):
+    """The whole file; one with a syntax error in pieces that begin at a top-level definition, so that one piece is lost."""
+    try:
+        ast.parse(text)
+        yield Cell(name, text, notebook=False)
+        return
+    except (SyntaxError, ValueError):
+        pass
+    lines, start, pieces = text.splitlines(keepends=True), 0, []
+    for index, line in enumerate(lines):
+        begins = re.match(r"@|def |class |async def |# %%|import |from ", line)
+        decorated = index > start and lines[index - 1].startswith("@")
+        if begins and not decorated and index > start:
+            pieces.append((start, index))
+            start = index
+    for first, last in [*pieces, (start, len(lines))]:
+        yield Cell(name, "\n" * first + "".join(lines[first:last]), notebook=False, text=text)
+
+
+def without_magics(source: str) -> str:
+    """A cell as plain Python: lines of IPython's own syntax become comments, so that line numbers stay."""
+    if source.lstrip().startswith("%%"):
+        return "".join(f"# {line}\n" for line in source.splitlines())
+    lines = source.splitlines()
+    for index, line in enumerate(lines):
+        magic = re.match(r"(\s*)(%|!|\?)", line) or re.match(r"(\s*)[\w.]+\?{1,2}\s*$", line)
+        if magic:
+            lines[index] = f"{magic.group(1)}pass  # {line.strip()}"
+    return "\n".join(lines)
+
+
+# Running
+
+
+class Loader:
+    """Runs the statements of a submission in one module, and notes what became of each exercise."""
+
+    def __init__(self, path: Path, cells: list[Cell]):
+        self.path, self.cells = path, cells
+        self.exercises = exercises()
+        self.submission = Submission(path.stem, files=tuple(dict.fromkeys(cell.name for cell in cells)))
+        self.module = types.ModuleType("submission")
+        self.module.__file__ = str(path)
+        self.places: dict[str, list[str]] = {}  # where each exercise is written
+        self.trouble: list[tuple[str, str]] = []  # (names of exercises it may have cost, sentence)
+
+    def load(self) -> Submission:
+        before = {exercise: exercise.mine for exercise in self.exercises.values()}
+        folder = str(self.path if self.path.is_dir() else self.path.parent)
+        for exercise in before:
+            exercise.mine = None
+        sys.modules["submission"] = self.module
+        sys.path.insert(0, folder)
+        try:
+            with quiet(io.StringIO()), time_limit(SECONDS):
+                self._run_statements()
+        except TimeIsUp:
+            for name in self.exercises:
+                said = f"the file had not been read after {SECONDS:g} s: take what trains or loads out of it"
+                self.submission.problems.setdefault(name, Problem("time_out", f"{name} was not reached: {said}."))
+        finally:
+            sys.path.remove(folder)
+            for exercise, mine in before.items():
+                exercise.mine = mine
+        self._explain_what_is_missing()
+        return self.submission
+
+    def _run_statements(self):
+        statements = []
+        for cell in self.cells:
+            text = cell.text or cell.source
+            linecache.cache[cell.name] = (len(text), None, text.splitlines(keepends=True), cell.name)
+            try:
+                statements += [(cell, statement) for statement in ast.parse(cell.source).body]
+            except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+                self._note_syntax_error(cell, error)
+        needed = self._needed([statement for cell, statement in statements if cell.notebook])
+        for cell, statement in statements:
+            if not cell.notebook or statement in needed:
+                self._run(cell, statement)
+
+    def _run(self, cell, statement):
+        before = {name: exercise.mine for name, exercise in self.exercises.items()}
+        place = f"line {statement.lineno} of {cell.name}"
+        try:
+            code = compile(ast.Module([statement], []), cell.name, "exec", dont_inherit=True)
+            exec(code, vars(self.module))
+        except SignatureMismatch as error:
+            name = getattr(statement, "name", None) or str(error).split()[0].partition(".")[0]
+            self._refuse(name, error, place)
+        except (Exception, SystemExit) as error:
+            reason = f"{place} raised {type(error).__name__}: {error}"
+            names = [getattr(statement, "name", ""), *(n.id for n in ast.walk(statement) if isinstance(n, ast.Name))]
+            self.trouble.append((" ".join(names), reason))
+        for name, exercise in self.exercises.items():
+            if exercise.mine is not before[name]:
+                self._take(name, exercise.mine, statement, place)
+            elif not isinstance(statement, ast.Import | ast.ImportFrom):
+                self._take_plain(name, exercise, statement, place)
+
+    def _take_plain(self, name, exercise, statement, place):
+        """A plain definition under an exercise's name is an answer, too; calls of it go through the exercise from now on."""
+        thing = vars(self.module).get(name)
+        if thing is None or isinstance(thing, Exercise) or not callable(thing):
+            return
+        if self.submission.implementations.get(name) is thing:
+            return
+        try:
+            exercise.implement(thing)
+        except SignatureMismatch as error:
+            self._refuse(name, error, place)
+            return
+        self._take(name, thing, statement, place)
+        if not inspect.isclass(thing):
+            vars(self.module)[name] = exercise
+
+    def _refuse(self, name, error, place):
+        """A definition with another signature; an earlier one stays in force, as it does in the notebook."""
+        message = f"{error} ({place}). The checks call it by these names: take over the first line of the exercise."
+        if name in self.submission.implementations:
+            self.submission.notes[name] = f"{message} An earlier definition of {name} was checked instead."
+        else:
+            self.submission.problems[name] = Problem("wrong_signature", message)
+
+    def _take(self, name, implementation, statement, place):
+        self.places.setdefault(name, []).append(place)
+        self.submission.problems.pop(name, None)
+        self.submission.implementations[name] = implementation
+        if is_stub(statement):
+            self.submission.implementations.pop(name)
+            message = f"{name} is still the stub ({place}): write its body."
+            self.submission.problems[name] = Problem("stub", message)
+        if len(self.places[name]) > 1:
+            where = " and ".join(self.places[name])
+            self.submission.notes[name] = f"{name} is written {len(self.places[name])} times ({where}): the last one counts."
+
+    def _note_syntax_error(self, cell, error):
+        line = getattr(error, "lineno", None)
+        text = (getattr(error, "text", None) or "").strip()
+        where = f"line {line} of {cell.name}" if line else cell.name
+        reason = f"{where} is not Python ({getattr(error, 'msg', error)}{f': {text}' if text else ''})"
+        for name in self.exercises:
+            if re.search(rf"\b(def|class)\s+{name}\b|\b{name}\.implement\b", cell.source):
+                message = f"{name} could not be read: {reason}. Mend that line; the other exercises were checked."
+                self.submission.problems[name] = Problem("syntax_error", message)
+        self.trouble.append((cell.source, reason))
+
+    def _explain_what_is_missing(self):
+        """An exercise without an implementation may owe it to a statement that raised."""
+        for name in self.exercises:
+            if name in self.submission.implementations or name in self.submission.problems:
+                continue
+            reasons = [reason for names, reason in self.trouble if re.search(rf"\b{name}\b", names)]
+            if reasons:
+                message = f"{name} could not be loaded: {reasons[-1]}. Mend that line."
+                self.submission.problems[name] = Problem("raises", message)
+
+    def _needed(self, statements) -> set:
+        """The statements of a notebook that its answers depend on: definitions, imports, the constants that they read."""
+        names = set(self.exercises)
+        needed: set = set()
+        while True:
+            more = [s for s in statements if s not in needed and (defined(s) & names or implements(s, self.exercises))]
+            if not more:
+                return needed
+            needed.update(more)
+            names |= {n.id for s in more for n in ast.walk(s) if isinstance(n, ast.Name)}
+
+
+def defined(statement) -> set[str]:
+    """The names that a top-level statement binds or changes."""
+    if isinstance(statement, ast.FunctionDef | ast.ClassDef | ast.AsyncFunctionDef):
+        return {statement.name}
+    if isinstance(statement, ast.Import | ast.ImportFrom):
+        return {(alias.asname or alias.name).split(".")[0] for alias in statement.names}
+    if isinstance(statement, ast.Assign | ast.AugAssign | ast.AnnAssign):
+        targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
+        return {n.id for target in targets for n in ast.walk(target) if isinstance(n, ast.Name)}
+    if isinstance(statement, ast.If | ast.Try):
+        return {name for child in ast.walk(statement) if child is not statement and isinstance(child, ast.stmt)
+                for name in defined(child)}  # fmt: skip
+    return set()
+
+
+def implements(statement, names) -> bool:
+    """Whether it is a call of some exercise's `implement`, or an import of everything."""
+    if isinstance(statement, ast.ImportFrom):
+        return any(alias.name == "*" for alias in statement.names)
+    if not isinstance(statement, ast.Expr | ast.FunctionDef | ast.ClassDef):
+        return False
+    nodes = statement.decorator_list if not isinstance(statement, ast.Expr) else [statement.value]
+    nodes = [node.func if isinstance(node, ast.Call) else node for node in nodes]
+    return any(isinstance(n, ast.Attribute) and n.attr == "implement" for n in nodes)
+
+
+def is_stub(definition) -> bool:
+    """A definition whose body, or every method's, does nothing or raises NotImplementedError."""
+    if isinstance(definition, ast.ClassDef):
+        methods = [node for node in definition.body if isinstance(node, ast.FunctionDef)]
+        return all(is_stub(method) for method in methods)
+    if not isinstance(definition, ast.FunctionDef):
+        return False
+
+    def idle(node):
+        if isinstance(node, ast.Raise) and node.exc is not None:
+            return "NotImplementedError" in ast.unparse(node.exc)
+        return isinstance(node, ast.Pass) or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))
+
+    return all(idle(node) for node in definition.body)
+
+
+def live_submission(names, implementations) -> Submission:
+    """The answers of a running notebook or program."""
+    submission = Submission("this notebook")
+    for name in names:
+        implementation = implementations[name]
+        if implementation is None:
+            declared = exercises()[name]
+            message = (
+                f"{name} has no implementation yet. It is an exercise of lesson {declared.lesson['number']}: "
+                f"run the cell that begins with @{name}.implement, then check again."
+            )
+            submission.problems[name] = Problem("missing", message)
+            continue
+        submission.implementations[name] = implementation
+        try:
+            definition = ast.parse(textwrap.dedent(inspect.getsource(implementation))).body[0]
+        except (OSError, TypeError, SyntaxError):
+            continue
+        submission.files += (inspect.getsourcefile(implementation) or "",)
+        if is_stub(definition):
+            del submission.implementations[name]
+            submission.problems[name] = Problem("stub", f"{name} is still the stub: write its body, run the cell, check again.")
+    return submission

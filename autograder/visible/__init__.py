@@ -1,0 +1,1 @@
+"""The checks that a learner sees, one module a lesson."""

@@ -1,0 +1,66 @@
+"""Code that never returns is stopped, whatever it catches, and what was there before is there afterwards."""
+
+import signal
+import sys
+import threading
+import time
+
+import pytest
+
+from autograder.driver import TimeIsUp, time_limit
+
+pytestmark = pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no alarm signal here")
+
+
+def forever():
+    while True:
+        pass
+
+
+def forever_catching():
+    while True:
+        try:
+            while True:
+                try:
+                    sum(range(10))
+                except:  # noqa: E722 (the point of the test)
+                    sum(range(10))
+        except BaseException:
+            continue
+
+
+def asleep():
+    time.sleep(60)
+
+
+@pytest.mark.parametrize("function", [forever, forever_catching, asleep])
+def test_it_ends(function):
+    before = signal.getsignal(signal.SIGALRM), sys.gettrace()
+    start = time.monotonic()
+    with pytest.raises(TimeIsUp), time_limit(0.2):
+        function()
+    assert time.monotonic() - start < 5
+    assert (signal.getsignal(signal.SIGALRM), sys.gettrace()) == before
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+
+
+def test_it_ends_in_a_thread():
+    ended = []
+
+    def run():
+        try:
+            with time_limit(0.2):
+                forever()
+        except TimeIsUp:
+            ended.append(True)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(10)
+    assert ended
+
+
+def test_what_returns_in_time_is_left_alone():
+    with time_limit(5):
+        assert sum(range(1000)) == 499500
+    time.sleep(0.01)
