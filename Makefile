@@ -14,6 +14,10 @@ setup: .venv/ready
 
 demo: setup
 	$(BIN)/rlhf-course run --preset tiny
+	@echo; echo "The reference answers, checked:"
+	$(BIN)/rlhf-course check solutions/answers
+	@echo; echo "A submission with two mistakes, checked:"
+	$(BIN)/rlhf-course check autograder/example_answers.py || test $$? = 1
 
 test: setup
 	$(BIN)/python -m pytest

@@ -16,16 +16,16 @@ from dataclasses import dataclass, field
 
 # What several mistakes that leave the same evidence can have in common.
 ABOUT = {
-    "mask": "which tokens count: look at everything you do with the mask",
-    "sign": "a sign, or which of two things is subtracted from which",
-    "gradient": "where the gradient may flow, not the value",
-    "mean": "what is summed and by how much it is divided",
-    "clip": "what is clipped, and on which side",
-    "numerics": "how a number is computed, not which: it overflows, or digits cancel",
-    "time": "which time step a number belongs to",
+    "mask": "the mask: which tokens count",
+    "sign": "a sign, or the order of a difference",
+    "gradient": "the gradient: where it flows and where it must not",
+    "mean": "the mean: what is summed, and by how much it is divided",
+    "clip": "the clip: of what, and on which side",
+    "numerics": "the way a number is computed, not which: it overflows, or digits cancel",
+    "time": "the time step that a number belongs to",
     "scale": "a factor, or a unit",
     "formula": "the formula itself: compare yours with the docstring, term by term",
-    "shape": "shape, order or type of what is returned",
+    "shape": "the shape, order or type of what is returned",
     "sampling": "the distribution that tokens are drawn from, or that is reported",
     "state": "what is kept from one step to the next, or changed on the way",
     "reading": "what is read from the input",
@@ -70,7 +70,8 @@ def right(implementation):
 @functools.cache
 def wrong_answers(exercise: str) -> list[WrongAnswer]:
     """The mistakes that are known for an exercise; none in an edition without the bank."""
-    return [thing for thing in _members("wrong", exercise) if isinstance(thing, WrongAnswer)]
+    found = [thing for thing in _members("wrong", exercise) if isinstance(thing, WrongAnswer)]
+    return list({thing.name: thing for thing in found}.values())  # `also` binds a mistake to a second name
 
 
 @functools.cache

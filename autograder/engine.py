@@ -139,7 +139,8 @@ def run_exercise(exercise: str, implementation, files=(), hidden=False, seeds=SE
             break
     found = None
     if any(result.findings for result in results) and not out_of_time and not verdict_only:
-        found = diagnose(exercise, checks, evidence, seeds)
+        failed = [result.check for result in results if result.findings]
+        found = diagnose(exercise, evidence, failed, seeds)
     state = "not_graded" if any(result.fault for result in results) else "graded"
     return ExerciseResult(exercise, results, state, found, printed)
 

@@ -1,6 +1,7 @@
 """One exercise under test at a time: a mistake in one must not cost points in another."""
 
 import contextlib
+import functools
 import importlib
 
 from rlhf_core.exercise import Exercise, reference_answers, use
@@ -10,6 +11,7 @@ MODULES = (
 )  # fmt: skip
 
 
+@functools.cache
 def exercises() -> dict[str, Exercise]:
     """Every exercise of the course by its name, in the order of the lessons."""
     for module in MODULES:

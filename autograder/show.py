@@ -16,6 +16,7 @@ STYLE = """
 .rlhf-check caption {text-align: left; font-weight: 600; padding: .3em 0; color: inherit}
 .rlhf-check th, .rlhf-check td {text-align: left; vertical-align: top; padding: .35em .6em; font-weight: 400;
   border-top: 1px solid rgba(128, 128, 128, .45); background: transparent; color: inherit; white-space: normal}
+.rlhf-check td:nth-child(3) {white-space: nowrap}
 .rlhf-check thead th {font-weight: 600; border-top: none}
 .rlhf-check .badge {color: #fff; border-radius: .25em; padding: .1em .5em; font-size: .9em; white-space: nowrap}
 .rlhf-check .passed {background: #1a7f37}

@@ -21,7 +21,7 @@ from pathlib import Path
 from rlhf_core.errors import UsageError
 from rlhf_core.exercise import Exercise, SignatureMismatch
 
-from .driver.call import quiet
+from .driver.call import quiet, raised
 from .driver.limit import TimeIsUp, time_limit
 from .isolation import exercises
 
@@ -206,6 +206,7 @@ class Loader:
         self.module = types.ModuleType("submission")
         self.module.__file__ = str(path)
         self.places: dict[str, list[str]] = {}  # where each exercise is written
+        self.failed_imports: dict[str, str] = {}  # the name that is missing -> why
         self.trouble: list[tuple[str, str]] = []  # (names of exercises it may have cost, sentence)
 
     def load(self) -> Submission:
@@ -253,8 +254,13 @@ class Loader:
             name = getattr(statement, "name", None) or str(error).split()[0].partition(".")[0]
             self._refuse(name, error, place)
         except (Exception, SystemExit) as error:
-            reason = f"{place} raised {type(error).__name__}: {error}"
+            seen = raised(error, self.submission.files, SECONDS)
+            reason = f"{seen.type}: {seen.message} ({seen.where or place})"
             names = [getattr(statement, "name", ""), *(n.id for n in ast.walk(statement) if isinstance(n, ast.Name))]
+            if isinstance(statement, ast.Import | ast.ImportFrom):
+                self.failed_imports |= dict.fromkeys(defined(statement), reason)
+            elif isinstance(error, NameError):
+                reason = self.failed_imports.get(error.name, reason)
             self.trouble.append((" ".join(names), reason))
         for name, exercise in self.exercises.items():
             if exercise.mine is not before[name]:

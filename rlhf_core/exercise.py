@@ -12,6 +12,7 @@ A declaration is callable.  It runs the implementation in force, so the learner'
 which one that is.
 """
 
+import functools
 import importlib.metadata
 import inspect
 from typing import ClassVar
@@ -109,6 +110,7 @@ def exercise(declaration) -> Exercise:
     return Exercise(declaration)
 
 
+@functools.cache  # looking through all that is installed takes longer than most exercises
 def reference_answers():
     """The module of reference answers, found by entry point: the student edition has none.
 
