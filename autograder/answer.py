@@ -18,6 +18,7 @@ from .isolation import under_test
 from .specs import SPECS
 
 SECONDS = 5.0  # a call may take
+MINOR = ("wrong_dtype", "changes_its_inputs")  # faults that may stand beside any mistake and say nothing about it
 
 
 class EndOfCheck(Exception):
@@ -244,13 +245,9 @@ class Answer:
             if isinstance(loss, dict):
                 self._unusable("swapped_results", "The results are swapped: loss first, then the dict of stats.", "swapped")
             self._unusable("wrong_type", f"stats has to be a dict of floats; yours is {kind(stats)}.", kind(stats))
-        for name, value in stats.items():
-            try:
-                finite = math.isfinite(float(value))
-            except (TypeError, ValueError, RuntimeError):
-                finite = False
-            shown = kind(value) if isinstance(value, str | tuple | dict | None) else compare.number(value) if finite else value
-            self.expect(finite, f"stats[{name!r}] is {shown}; stats are finite floats, for the curves.", kind="bad_stats")
+        bad = [name for name, value in stats.items() if not is_finite_number(value)]
+        what = f"stats are finite floats, for the curves; yours has {', '.join(f'{n!r}: {shown(stats[n])}' for n in bad)}."
+        self.expect(not bad, what, kind="bad_stats", minor=True)
 
     def _unusable(self, kind, what, evidence):
         self.witness((kind, str(evidence)))
@@ -371,6 +368,18 @@ class Truth:
 
     def is_swapped(self, got, rtol, atol) -> bool:
         return all(compare.close(g, e, rtol, atol).all() for g, e in zip(got, reversed(self.results), strict=True))
+
+
+def is_finite_number(value) -> bool:
+    """Whether float() makes a finite number of it, as for a Python number or a tensor of one element."""
+    try:
+        return math.isfinite(float(value))
+    except (TypeError, ValueError, RuntimeError):
+        return False
+
+
+def shown(value) -> str:
+    return compare.number(value) if isinstance(value, float | int) else kind(value)
 
 
 KNOWN_TRUTHS: dict = {}

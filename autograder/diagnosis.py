@@ -57,7 +57,7 @@ def diagnose(exercise: str, evidence: dict, failed: list, seeds) -> Diagnosis | 
 
     Where none agrees exactly, the ones that agree in all but minor things; where there are none of these either, the one that
     agrees in at least half of the checks that failed, and in more of them than any other does.
-    evidence: by check, what the answer showed, for every check that was run.  failed: the checks that failed.
+    evidence: by check, what the answer showed, for every check that was run.  failed: the checks that failed by more than a minor fault.
     """
     deadline = time.monotonic() + PATIENCE
     mistakes = wrong_answers(exercise)
@@ -73,12 +73,14 @@ def diagnose(exercise: str, evidence: dict, failed: list, seeds) -> Diagnosis | 
             matches = [m for m in mistakes if any(all(agreement(f, check) >= least for check in evidence) for f in m.forms)]
             if matches:
                 return Diagnosis(matches)
+            if not failed:  # minor faults alone, and not those of a known mistake
+                return None
         telling = [check for check in failed if has_numbers(evidence[check])]
         counts = [max(sum(agreement(f, check) != DIFFERENT for check in telling) for f in m.forms) for m in mistakes]
     except OutOfPatience:
         return None
     most = max(counts, default=0)
-    if counts.count(most) == 1 and most >= len(failed) / 2:
+    if counts.count(most) == 1 and most >= max(len(failed) / 2, 1):
         return Diagnosis([mistakes[counts.index(most)]], everywhere=False)
     return None
 

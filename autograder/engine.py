@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from rlhf_core.course import lesson_of
 
-from .answer import SECONDS, Answer, EndOfCheck, Finding
+from .answer import MINOR, SECONDS, Answer, EndOfCheck, Finding
 from .bank import right_answers
 from .diagnosis import Diagnosis, diagnose
 from .draw import Draw
@@ -139,7 +139,7 @@ def run_exercise(exercise: str, implementation, files=(), hidden=False, seeds=SE
             break
     found = None
     if any(result.findings for result in results) and not out_of_time and not verdict_only:
-        failed = [result.check for result in results if result.findings]
+        failed = [result.check for result in results if any(f.kind not in MINOR for f in result.findings)]
         found = diagnose(exercise, evidence, failed, seeds)
     state = "not_graded" if any(result.fault for result in results) else "graded"
     return ExerciseResult(exercise, results, state, found, printed)

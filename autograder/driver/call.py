@@ -56,10 +56,12 @@ def observe(implementation, arguments: dict, seconds: float, gradients=(), weigh
     try:
         with quiet(printed), time_limit(seconds), torch.enable_grad():
             result = implementation(**given)
-            first = result[0] if isinstance(result, tuple | list) and len(result) else result
+            results = result if isinstance(result, tuple | list) and len(result) else [result]
+            first = results[0]
             seen.returned = plain(result)
-            seen.requires_grad = isinstance(first, torch.Tensor) and first.requires_grad
-            if leaves and seen.requires_grad and weights is not None and first.shape == weights.shape:
+            seen.requires_grad = any(isinstance(x, torch.Tensor) and x.requires_grad for x in results)
+            differentiable = isinstance(first, torch.Tensor) and first.requires_grad
+            if leaves and differentiable and weights is not None and first.shape == weights.shape:
                 total = (first * weights.to(first.dtype)).sum()
                 found = torch.autograd.grad(total, list(leaves.values()), allow_unused=True)
                 seen.gradients = {name: copied(g) for name, g in zip(leaves, found, strict=True)}
@@ -92,7 +94,7 @@ def plain(value):
         return tuple(plain(item) for item in value)
     if isinstance(value, dict):
         return {str(key): plain(item) for key, item in value.items()}
-    if value is None or isinstance(value, bool | int | float):
+    if value is None or isinstance(value, bool | int | float | str):
         return value
     return f"<{type(value).__module__}.{type(value).__qualname__}>".replace("<builtins.", "<")
 

@@ -1,0 +1,63 @@
+"""Writes docs/wrong-answers.md:  python -m tests.write_wrong_answers
+
+Runs every known mistake and every mechanical mutant through the checks, which takes a few minutes.  Mutants that pass are
+explained in `equivalent_mutants.txt`, one a line: exercise | change | why it is not wrong.
+"""
+
+from pathlib import Path
+
+import torch
+from tqdm import tqdm
+
+import solutions.answers
+from autograder.engine import names_of, run_exercise
+from autograder.matrix import page, rows_of
+from rlhf_core.exercise import SignatureMismatch
+
+from .mutants import mutants
+
+PAGE = Path(__file__).parent.parent / "docs" / "wrong-answers.md"
+EQUIVALENT = Path(__file__).parent / "equivalent_mutants.txt"
+
+
+def explained() -> dict[str, dict[str, str]]:
+    """exercise -> change -> why it is not wrong."""
+    reasons: dict[str, dict[str, str]] = {}
+    for line in EQUIVALENT.read_text(encoding="utf-8").splitlines():
+        if line and not line.startswith("#"):
+            exercise, rest = line.split(" | ", 1)
+            change, reason = rest.rsplit(" | ", 1)  # a change may hold a | itself
+            reasons.setdefault(exercise, {})[change] = reason
+    return reasons
+
+
+def survivors(exercise: str, declared) -> tuple[int, list[str]]:
+    """How many mutants the reference answer has, and the changes that neither the signature nor a visible check catches."""
+    count, alive = 0, []
+    for mutant in mutants(getattr(solutions.answers, exercise)):
+        count += 1
+        try:
+            declared.check_signature(mutant.implementation)
+        except SignatureMismatch:
+            continue
+        result = run_exercise(exercise, mutant.implementation, seconds=2.0, verdict_only=True)
+        assert result.state == "graded", (exercise, mutant.change, [check.fault for check in result.checks])
+        if not any(check.findings for check in result.checks):
+            alive.append(mutant.change)
+    return count, alive
+
+
+def main():
+    from autograder.isolation import exercises
+
+    torch.set_num_threads(1)
+    reasons, table, changed = explained(), {}, {}
+    for name in tqdm(names_of(), desc="mistakes and mutants"):
+        table[name] = rows_of(name)
+        count, alive = survivors(name, exercises()[name])
+        changed[name] = (count, [(change, reasons.get(name, {}).get(change, "UNEXPLAINED")) for change in alive])
+    PAGE.write_text(page(table, changed), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
