@@ -57,7 +57,8 @@ def diagnose(exercise: str, evidence: dict, failed: list, seeds) -> Diagnosis | 
 
     Where none agrees exactly, the ones that agree in all but minor things; where there are none of these either, the one that
     agrees in at least half of the checks that failed, and in more of them than any other does.
-    evidence: by check, what the answer showed, for every check that was run.  failed: the checks that failed by more than a minor fault.
+    evidence: by check, what the answer showed, for every check that was run.  failed: the checks that failed, and by more than
+    a minor fault.
     """
     deadline = time.monotonic() + PATIENCE
     mistakes = wrong_answers(exercise)

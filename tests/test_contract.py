@@ -16,7 +16,7 @@ import solutions.answers
 from rlhf_core import NotImplementedYet, SignatureMismatch, use
 from rlhf_core.advantages import masked_mean, masked_whiten
 from rlhf_core.course import course, lesson_of
-from rlhf_core.exercise import Exercise
+from rlhf_core.exercise import Exercise, reference_answers
 from rlhf_core.kl import AdaptiveKLController, kl_estimate
 from rlhf_core.policy import response_mask
 from rlhf_core.ppo import PPOConfig, policy_loss, ppo_step
@@ -194,13 +194,21 @@ def test_use_refuses_another_name(names):
     assert kl_estimate(*ARGUMENTS, "k1") == BY_REFERENCE
 
 
-def test_an_edition_without_answers_says_so(monkeypatch):
+@pytest.fixture
+def forgotten():
+    """What was found among the installed packages is looked up again, in the test and after it."""
+    reference_answers.cache_clear()
+    yield
+    reference_answers.cache_clear()
+
+
+def test_an_edition_without_answers_says_so(monkeypatch, forgotten):
     monkeypatch.setattr("importlib.metadata.entry_points", lambda group: [])
     with pytest.raises(LookupError, match="not part of this edition"):
         kl_estimate(*ARGUMENTS, "k1")
 
 
-def test_an_edition_without_the_package_of_answers_says_so(monkeypatch):
+def test_an_edition_without_the_package_of_answers_says_so(monkeypatch, forgotten):
     def load():
         raise ModuleNotFoundError("No module named 'solutions'", name="solutions")
 

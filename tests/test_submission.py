@@ -174,7 +174,10 @@ BROKEN = {
     "ellipsis": (body("..."), "still the stub"),
     "stub that begins": (body("x = 1\n    raise NotImplementedError('write me')"), "write me"),
     "missing": ("sequence = 1", "was not handed in"),
-    "raises while loading": (f"import nonesuch\n@nonesuch.x\n{body('return 1')}", "line 1 of cell 4 of answers.ipynb: import nonesuch"),
+    "raises while loading": (
+        f"import nonesuch\n@nonesuch.x\n{body('return 1')}",
+        "line 1 of cell 4 of answers.ipynb: import nonesuch",
+    ),
     "nothing": (body("logprobs.sum()"), "returned None"),
     "numpy": (body(f"return {KL}.numpy()"), "numpy.ndarray"),
     "a list": (body("return [1.0]"), "has to be a torch tensor"),

@@ -103,9 +103,11 @@ def unchanged(value, original) -> bool:
     if isinstance(value, torch.Tensor):
         value = value.detach()
         return value.shape == original.shape and torch.equal(value.nan_to_num(), original.nan_to_num())
-    if isinstance(value, dict | list):
-        return value == original
-    return True
+    if isinstance(value, dict):
+        return value.keys() == original.keys() and all(unchanged(value[key], original[key]) for key in original)
+    if isinstance(value, list):
+        return len(value) == len(original) and all(map(unchanged, value, original))
+    return not isinstance(value, str | int | float) or value == original
 
 
 class Capped(io.TextIOBase):
