@@ -49,11 +49,14 @@ class Answer:
     implementation: object
     files: tuple[str, ...] = ()
     replay: list | None = None  # evidence of another answer, to compare with
-    differs_in_minor_things: bool = False  # in a replay
+    shown: list = field(default_factory=list)  # the evidence, each with whether it is minor
     seconds: float = SECONDS
-    evidence: list = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     printed: str = ""
+
+    @property
+    def evidence(self) -> list:
+        return [value for value, _ in self.shown]
 
     @property
     def spec(self):
@@ -67,15 +70,11 @@ class Answer:
         minor: another fault than the one the evidence is about (a dtype, rubbish on padding), which a learner may add to any
         mistake.
         """
-        if self.replay is not None:
-            place = len(self.evidence)
-            if place >= len(self.replay):
-                raise DifferentEvidence
-            if not compare.same(value, self.replay[place]):
-                if not minor:
-                    raise DifferentEvidence
-                self.differs_in_minor_things = True
-        self.evidence.append(value)
+        place = len(self.shown)
+        self.shown.append((value, minor))
+        if self.replay is None or (place < len(self.replay) and (minor or compare.same(value, self.replay[place]))):
+            return
+        raise DifferentEvidence
 
     def expect(self, ok, what, details="", kind="behaviour", evidence=None, minor=False):
         """Judge: a finding unless `ok`.  The evidence is the verdict, and what is given as evidence beside it."""
@@ -185,8 +184,10 @@ class Answer:
             self.witness(kept)
             self.witness(([str(result.dtype) for result in got], elsewhere, seen.requires_grad), minor=True)
         else:
-            self.witness((kept, {name: None if g is None else g.double() for name, g in seen.gradients.items()}))
-            self.witness(([str(result.dtype) for result in got], elsewhere), minor=True)
+            gradients = {name: None if g is None else g.double() for name, g in seen.gradients.items()}
+            self.witness((kept, {name: g for name, g in gradients.items() if name in spec.gradient}))
+            leaks = [name for name in spec.constant if gradients.get(name) is not None and gradients[name].any()]
+            self.witness(([str(result.dtype) for result in got], elsewhere, leaks), minor=True)
 
     def _side_effects(self, seen):
         names = ", ".join(seen.changed)
@@ -269,8 +270,9 @@ class Answer:
                     what = f"The two results are in the wrong order: {names[0]} first, then {names[1]}."
                     return [("swapped_results", what, "", "")]
                 pattern = compare.pattern(value, expected, mask) or ""
-                first = compare.first_difference(name, value, expected, agree)
-                problems.append(("value", what, f"{first} (the shape {tuple(value.shape)} is right).", pattern))
+                first = compare.first_difference(name if len(got) > 1 else "result", value, expected, agree)
+                shape = f" (the shape {tuple(value.shape)} is right)" if value.ndim else ""
+                problems.append(("value", what, f"{first}{shape}.", pattern))
         if not gradients:
             return problems
         if spec.never_requires_grad and seen.requires_grad:
@@ -356,8 +358,9 @@ class Truth:
         results = oracle(**given, **options)
         results = results if isinstance(results, tuple) else (results,)
         results = tuple(r if isinstance(r, torch.Tensor) else torch.tensor(r, dtype=torch.float64) for r in results)
-        weights = torch.linspace(0.6, 1.4, max(results[0].numel(), 2), dtype=torch.float64)[: results[0].numel()]
-        weights = weights.reshape(results[0].shape)
+        weights = torch.linspace(0.6, 1.4, results[0].numel(), dtype=torch.float64).reshape(results[0].shape)
+        if results[0].numel() == 1:
+            weights = torch.ones_like(weights)
         found = {}
         if gradients:
             leaves = [given[name] for name in gradients]

@@ -141,7 +141,7 @@ def run_exercise(exercise: str, implementation, files=(), hidden=False, seeds=SE
     if any(result.findings for result in results) and not out_of_time and not verdict_only:
         failed = [result.check for result in results if any(f.kind not in MINOR for f in result.findings)]
         passed = {result.check for result in results if not result.findings}
-        evidence = dict(sorted(evidence.items(), key=lambda item: item[0] in passed))  # what failed tells mistakes apart soonest
+        evidence = dict(sorted(evidence.items(), key=lambda item: item[0] in passed))  # what failed tells most
         found = diagnose(exercise, evidence, failed, seeds)
     state = "not_graded" if any(result.fault for result in results) else "graded"
     return ExerciseResult(exercise, results, state, found, printed)

@@ -4,8 +4,10 @@ from dataclasses import dataclass
 
 from rlhf_core.course import course
 
+from .answer import Answer
 from .bank import WrongAnswer, right_answers, wrong_answers
-from .engine import ExerciseResult, checks_of, run_exercise
+from .diagnosis import remember
+from .engine import SEEDS, Check, ExerciseResult, checks_of, run_exercise
 
 
 @dataclass
@@ -26,16 +28,25 @@ class Row:
 
 def rows_of(exercise: str) -> list[Row]:
     """Every mistake of an exercise in every form, put through the visible and the hidden checks."""
-    rows = []
-    for mistake in wrong_answers(exercise):
-        for number, form in enumerate(mistake.forms):
-            visible = run_exercise(exercise, form)
-            everything = run_exercise(exercise, form, hidden=True)
-            matches = visible.diagnosis.matches if visible.diagnosis else []
-            name = visible.diagnosis.name if visible.diagnosis else None
-            hidden = any(r.status == "failed" for r in everything.checks if r.check.visibility == "hidden")
-            rows.append(Row(mistake, number, failed(visible), hidden, name, [match.name for match in matches]))
+    rows, checks = [], checks_of(exercise, hidden=True)
+    forms = [(mistake, number, form) for mistake in wrong_answers(exercise) for number, form in enumerate(mistake.forms)]
+    for _, _, form in forms:  # once for all, so that no diagnosis has to run them again
+        for check in checks:
+            if check.visibility == "visible":
+                remember(exercise, form, check, SEEDS)
+    for mistake, number, form in forms:
+        visible = run_exercise(exercise, form)
+        matches = visible.diagnosis.matches if visible.diagnosis else []
+        name = visible.diagnosis.name if visible.diagnosis else None
+        hidden = any(fails(check, form) for check in checks if check.visibility == "hidden")
+        rows.append(Row(mistake, number, failed(visible), hidden, name, [match.name for match in matches]))
     return rows
+
+
+def fails(check: Check, form) -> bool:
+    answer = Answer(check.exercise, form)
+    check.ask(answer)
+    return bool(answer.findings)
 
 
 def failed(result: ExerciseResult) -> list[int]:

@@ -42,15 +42,15 @@ def what(result: CheckResult) -> str:
     if result.check.visibility == "hidden":
         return "Your answer fails on inputs that are not shown."
     finding = result.findings[0]
-    others = {f.what: f for f in result.findings[1:] if f.what != finding.what}
     said = " ".join(part for part in (finding.what, finding.details, finding.pattern) if part)
-    return " ".join([said, *(f"Also: {other}" for other in list(others)[:2])])
+    others = [f.what for f in result.findings[1:] if f.what != finding.what]
+    if finding.kind == "value":  # a wrong value has a wrong gradient
+        others = [f.what for f in result.findings[1:] if f.what != finding.what and f.kind != "gradient"]
+    return " ".join([said, *(f"Also: {other}" for other in list(dict.fromkeys(others))[:2])])
 
 
 def smallest_input(result: ExerciseResult) -> str:
-    """The smallest input on which an answer is wrong, for mistakes that nobody has named."""
-    if result.diagnosis is not None:
-        return ""
+    """The smallest input that was found on which an answer is wrong."""
     for check in result.checks:
         for finding in check.findings:
             if finding.shrink is not None and check.check.visibility == "visible":

@@ -64,3 +64,26 @@ def test_what_returns_in_time_is_left_alone():
     with time_limit(5):
         assert sum(range(1000)) == 499500
     time.sleep(0.01)
+
+
+def test_an_import_is_finished_first(tmp_path, monkeypatch):
+    """A module that was stopped while it was imported could not be imported again."""
+    (tmp_path / "slow_to_import.py").write_text("import time\ntime.sleep(0.7)\nready = True\n")
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def imports_and_returns():
+        import slow_to_import
+
+        return slow_to_import.ready
+
+    with time_limit(0.2):
+        assert imports_and_returns()
+    sys.modules.pop("slow_to_import")
+
+    def imports_and_stays():
+        imports_and_returns()
+        forever()
+
+    with pytest.raises(TimeIsUp), time_limit(0.2):
+        imports_and_stays()
+    assert imports_and_returns()

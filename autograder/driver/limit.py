@@ -6,9 +6,21 @@ import signal
 import sys
 import threading
 
+RESTARTS = 20  # of the clock, while a module is being imported
+
 
 class TimeIsUp(BaseException):
     """The limit was reached. Not an Exception, so that the `except Exception` of a learner does not swallow it."""
+
+
+def importing(frame) -> bool:
+    """Whether a module is being imported: stopped half-way it could never be imported again, and torch imports parts of itself
+    when they are first used."""
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = frame.f_back
+    return False
 
 
 @contextlib.contextmanager
@@ -35,7 +47,14 @@ def _alarm(seconds):
             raise TimeIsUp
         return insist
 
+    restarts, patient = iter(range(RESTARTS)), iter(range(3))
+
     def ring(signum, frame):
+        if importing(frame) and next(restarts, None) is not None:
+            signal.setitimer(signal.ITIMER_REAL, seconds, 0.25)
+            return
+        if next(patient, None) is None:  # caught by one `try` after the other: ring where it does not expect it
+            signal.setitimer(signal.ITIMER_REAL, 0.01, 0.01)
         inner = frame
         while inner is not None and inner is not ours:
             inner.f_trace = insist
@@ -58,8 +77,10 @@ def _watchdog(seconds):
     done, target = threading.Event(), ctypes.c_ulong(threading.get_ident())
 
     def watch():
-        delay = seconds
+        delay, restarts = seconds, iter(range(RESTARTS))
         while not done.wait(delay):
+            if importing(sys._current_frames().get(target.value)) and next(restarts, None) is not None:
+                continue
             ctypes.pythonapi.PyThreadState_SetAsyncExc(target, ctypes.py_object(TimeIsUp))
             delay = 0.25
 

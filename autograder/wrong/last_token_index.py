@@ -10,9 +10,9 @@ def last(attention_mask):
     return (torch.arange(attention_mask.shape[1]) * attention_mask.long()).argmax(-1)
 
 
-@wrong(about="reading", read="last", hint="Where does a row that is padded on the right hold its last 1?")
+@wrong(about="reading", read="last", hint="Where does each row hold its last 1, counted from 0 on the left?")
 def always_minus_one(attention_mask):
-    """The last place of the row is taken, whatever the mask says: in a row that is padded on the right that is padding."""
+    """The last place of the row is taken (-1 is Python's name for it, not an index), whatever the mask says is real there."""
     return torch.full((attention_mask.shape[0],), attention_mask.shape[1] - 1)
 
 

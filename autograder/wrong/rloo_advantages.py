@@ -166,7 +166,7 @@ def only_the_earlier_ones(scores):
 
 @wrong(about="reading", read="rloo", hint="One sample: how many others are there?")
 def one_sample_accepted(scores):
-    """A single sample has no others, and 0 divided by 0 is NaN: fewer than two samples have to raise ValueError."""
+    """A single sample has no others to be compared with, so any number for it is made up: that has to raise ValueError."""
     return scores - others(scores)
 
 
