@@ -10,7 +10,7 @@ from .answer import Answer
 from .bank import ABOUT, WrongAnswer, wrong_answers
 from .compare import same
 
-PATIENCE = 8.0  # seconds of computing that a diagnosis may take; most take a few tenths, the loop with its long bank the longest
+PATIENCE = 8.0  # seconds of computing that a diagnosis may take; most take a few tenths, that of the loop the longest
 
 
 @dataclass

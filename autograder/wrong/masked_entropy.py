@@ -206,3 +206,26 @@ def entropy_of_the_mean(logits, mask):
     """The distributions are averaged over the tokens first and the entropy is taken of their mean, which is larger."""
     kept = logits.softmax(-1).masked_fill(~mask.unsqueeze(-1), 0).sum((0, 1)) / mask.sum().clamp(min=1)
     return -(kept * (kept + 1e-30).log()).sum()
+
+
+@softmax_over_time.also
+def _(logits, mask):
+    logprobs = logits.log_softmax(1)
+    entropy = -(logprobs.exp() * logprobs).sum(-1)
+    return torch.where(mask, entropy, torch.zeros_like(entropy)).sum() / mask.sum().clamp(min=1)
+
+
+@wrong(about="formula", read="entropy", hint="How many tokens does the sum in the formula run over?")
+def likeliest_token_alone(logits, mask):
+    """Only the likeliest token counts: its negative log-probability is not the mean over all tokens that an entropy is."""
+    surprise = -logits.log_softmax(-1).max(-1).values
+    return torch.where(mask, surprise, torch.zeros_like(surprise)).sum() / mask.sum().clamp(min=1)
+
+
+@wrong(about="mask", read="entropy", hint="Is the last True token of a response less a token than the others?")
+def drops_the_last_token(logits, mask):
+    """The last True token of each row is left out of the mean."""
+    kept = mask & (mask.flip(-1).cumsum(-1).flip(-1) > 1)
+    logprobs = logits.log_softmax(-1)
+    entropy = -(logprobs.exp() * logprobs).sum(-1)
+    return torch.where(kept, entropy, torch.zeros_like(entropy)).sum() / kept.sum().clamp(min=1)

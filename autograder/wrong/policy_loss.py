@@ -357,3 +357,21 @@ def dual_clip(logprobs, old_logprobs, advantages, mask, clip_range):
     bad token that became far more likely keeps its full gradient."""
     terms, advantages = surrogate(logprobs, old_logprobs, advantages, clip_range), advantages.detach()
     return -mean(torch.where(advantages < 0, torch.maximum(terms, 3 * advantages), terms), mask), STATS
+
+
+@wrong(about="sign", read="policy-loss", hint="What should happen to the probability of a token whose advantage is negative?")
+def absolute_advantage(logprobs, old_logprobs, advantages, mask, clip_range):
+    """The advantage loses its sign, so that bad tokens are made more likely as well."""
+    ratio = (logprobs - old_logprobs.detach()).masked_fill(~mask, 0).exp()
+    advantages = advantages.detach().abs()
+    gain = torch.minimum(ratio * advantages, ratio.clamp(1 - clip_range, 1 + clip_range) * advantages)
+    return -torch.where(mask, gain, torch.zeros_like(gain)).sum() / mask.sum().clamp(min=1), {}
+
+
+@wrong(about="mask", read="policy-loss", hint="Is the last True token of a response less a token than the others?")
+def drops_the_last_token(logprobs, old_logprobs, advantages, mask, clip_range):
+    """The last True token of each row is left out, though the policy chose it like every other one."""
+    kept = mask & (mask.flip(-1).cumsum(-1).flip(-1) > 1)
+    ratio = (logprobs - old_logprobs.detach()).masked_fill(~mask, 0).exp()
+    gain = torch.minimum(ratio * advantages.detach(), ratio.clamp(1 - clip_range, 1 + clip_range) * advantages.detach())
+    return -torch.where(kept, gain, torch.zeros_like(gain)).sum() / kept.sum().clamp(min=1), {}

@@ -322,3 +322,28 @@ def sign(values, old_values, returns, mask, clip_range):
     """Minus the squared error is returned, so that an optimizer makes the error larger; the minus belongs to the policy
     loss."""
     return -0.5 * mean(larger(values, old_values, returns, clip_range), mask), STATS
+
+
+def masked_half(error, mask):
+    return 0.5 * torch.where(mask, error, torch.zeros_like(error)).sum() / mask.sum().clamp(min=1), {}
+
+
+@wrong(
+    about="clip",
+    read="value-loss",
+    hint="Which of the two may move only by clip_range: the value, or what it is trained towards?",
+)
+def clips_the_returns(values, old_values, returns, mask, clip_range):
+    """The returns are clipped around the old values instead of the new values."""
+    values = values.masked_fill(~mask, 0)
+    old_values, returns = (x.detach().masked_fill(~mask, 0) for x in (old_values, returns))
+    near = old_values + (returns - old_values).clamp(-clip_range, clip_range)
+    return masked_half(torch.maximum((values - returns).square(), (values - near).square()), mask)
+
+
+@clips_the_value_itself.also
+def _(values, old_values, returns, mask, clip_range):
+    values = values.masked_fill(~mask, 0)
+    old_values, returns = (x.detach().masked_fill(~mask, 0) for x in (old_values, returns))
+    near = old_values + values.clamp(-clip_range, clip_range)
+    return masked_half(torch.maximum((values - returns).square(), (near - returns).square()), mask)
