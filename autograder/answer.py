@@ -4,6 +4,7 @@ A check never stops at its first finding.  It collects all that the function sho
 can ask which known mistake leaves exactly the same evidence.
 """
 
+import contextlib
 import functools
 import importlib
 import inspect
@@ -87,6 +88,26 @@ class Answer:
     def report(self, kind, what, details="", pattern="", shrink=None):
         if self.replay is None:
             self.findings.append(Finding(kind, what, details, pattern, shrink))
+
+    def at_the_edge(self, ordinary, edge):
+        """Judge edge cases, which an answer with a mistake elsewhere may get right or wrong besides.
+
+        ordinary, edge: functions that put questions to an answer.  What the edge shows is evidence only where the answer is
+        right in the ordinary case; otherwise it would hide the name of the mistake that shows there.
+        """
+        right = all(finding.kind in MINOR for finding in self.aside(ordinary).findings)
+        seen = self.aside(edge)
+        self.findings += seen.findings
+        self.printed += seen.printed
+        self.witness([finding.kind for finding in seen.findings], minor=True)
+        self.witness(seen.evidence if right else None)
+
+    def aside(self, question):
+        """What the answer shows when asked, kept apart from the evidence of the check."""
+        judge = Answer(self.exercise, self.implementation, self.files, seconds=self.seconds)
+        with contextlib.suppress(EndOfCheck):
+            question(judge)
+        return judge
 
     # Calls
 

@@ -137,14 +137,21 @@ def run_exercise(exercise: str, implementation, files=(), hidden=False, seeds=SE
         out_of_time = any(finding.kind == "time_out" for finding in answer.findings)
         if verdict_only and answer.findings:
             break
-    found = None
-    if any(result.findings for result in results) and not out_of_time and not verdict_only:
-        failed = [result.check for result in results if any(f.kind not in MINOR for f in result.findings)]
-        passed = {result.check for result in results if not result.findings}
-        evidence = dict(sorted(evidence.items(), key=lambda item: item[0] in passed))  # what failed tells most
-        found = diagnose(exercise, evidence, failed, seeds)
+    found = None if out_of_time or verdict_only else mistake_behind(results, evidence, seeds)
     state = "not_graded" if any(result.fault for result in results) else "graded"
     return ExerciseResult(exercise, results, state, found, printed)
+
+
+def mistake_behind(results: list[CheckResult], evidence: dict, seeds) -> Diagnosis | None:
+    """The diagnosis of what failed.  None where nothing did, and for code that never came to an end without an exception: its
+    message says more than a mistake that happens to raise the same."""
+    kinds = [{finding.kind for finding in result.findings} for result in results]
+    if not any(kinds) or all("raises" in each for each in kinds):
+        return None
+    failed = [result.check for result, each in zip(results, kinds, strict=True) if each - set(MINOR)]
+    passed = [result.check for result, each in zip(results, kinds, strict=True) if not each]
+    evidence = dict(sorted(evidence.items(), key=lambda item: item[0] in passed))  # what failed tells most
+    return diagnose(results[0].check.exercise, evidence, failed, seeds)
 
 
 def breaks_down(check: Check, seeds) -> bool:

@@ -403,6 +403,17 @@ def test_import_rules(folder):
     assert not any(broken.values()), {path: names for path, names in broken.items() if names}
 
 
+def test_what_runs_beside_a_learners_code_knows_no_check():
+    """The driver imports rlhf_core and itself, nothing else of the autograder."""
+    driver = ROOT / "autograder" / "driver"
+    for path in driver.rglob("*.py"):
+        depth = len(path.relative_to(driver).parts)  # dots that stay inside the driver
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom):
+                assert node.level <= depth, f"{path.name} imports {'.' * node.level}{node.module}"
+        assert not imported(path.read_text(encoding="utf-8")) & {"autograder", "solutions"}, path.name
+
+
 @pytest.mark.parametrize(
     "source",
     [

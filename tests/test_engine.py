@@ -142,6 +142,15 @@ def test_an_edge_beside_a_mistake_does_not_hide_it():
     assert "In most of the checks that fail" in as_text([result])
 
 
+def test_a_slip_that_always_raises_gets_no_name():
+    def slip(attention_mask):
+        return attention_mask.nonsense()
+
+    result = run_exercise("last_token_index", slip)
+    assert result.points == 0 and result.diagnosis is None
+    assert "has no attribute 'nonsense'" in as_text([result])
+
+
 def test_an_unknown_mistake_gets_no_name():
     def strange(rewards, values, mask, gamma, lam):
         return (rewards * 0.123).masked_fill(~mask, 0).detach(), (values * 0.3).masked_fill(~mask, 0).detach()

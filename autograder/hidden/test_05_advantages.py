@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from autograder.visible.test_05_advantages import at_the_edge, constants
+from autograder.visible.test_05_advantages import constants
 
 pytestmark = pytest.mark.hidden
 
@@ -33,7 +33,7 @@ def test_masked_mean_secret_edges(answer, draw):
             answer.agrees(draw.junk(draw.normal(2, 3) - 2, single), single, dim=dim, coarse=dim is not None)
         answer.agrees(x.index_fill(1, torch.tensor([0, 2]), 0.0), mask)
 
-    at_the_edge(answer, lambda a: a.agrees(x, mask), edge)
+    answer.at_the_edge(lambda a: a.agrees(x, mask), edge)
 
 
 @pytest.mark.exercise("masked_whiten")
@@ -62,7 +62,7 @@ def test_masked_whiten_secret_edges(answer, draw):
                 torch.tensor([[4.0, 1.0, -8.0, 20.0]]), torch.tensor([[True, True, False, False]]), shift_mean=shift_mean
             )
 
-    at_the_edge(answer, lambda a: a.agrees(x, mask), edge)
+    answer.at_the_edge(lambda a: a.agrees(x, mask), edge)
 
 
 @pytest.mark.exercise("compute_gae")

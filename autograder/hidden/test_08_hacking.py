@@ -3,7 +3,6 @@
 import pytest
 import torch
 
-from autograder.visible.test_05_advantages import at_the_edge
 from autograder.visible.test_08_hacking import distinct
 
 pytestmark = pytest.mark.hidden
@@ -31,7 +30,7 @@ def test_best_of_n_secret_edges(answer, draw):
             answer.agrees(tied, n)
             answer.agrees(draw.integers(-2, 1, 3, 10).double(), n)
 
-    at_the_edge(answer, lambda a: a.agrees(ordinary, 2), edge)
+    answer.at_the_edge(lambda a: a.agrees(ordinary, 2), edge)
 
 
 @pytest.mark.exercise("best_of_n_kl")

@@ -3,7 +3,6 @@
 import pytest
 import torch
 
-from autograder.visible.test_05_advantages import at_the_edge
 from autograder.visible.test_09_beyond import far, pairs
 
 pytestmark = pytest.mark.hidden
@@ -28,7 +27,7 @@ def test_rloo_secret_edges(answer, draw):
             answer.agrees(ordinary[prompt : prompt + 1])
         answer.raises(ValueError, scores[:, :1])
 
-    at_the_edge(answer, lambda a: a.agrees(ordinary), edge)
+    answer.at_the_edge(lambda a: a.agrees(ordinary), edge)
 
 
 @pytest.mark.exercise("grpo_advantages")
@@ -53,7 +52,7 @@ def test_grpo_secret_edges(answer, draw):
         for prompt in range(4):
             answer.agrees(scores[prompt : prompt + 1], eps=0.5)
 
-    at_the_edge(answer, lambda a: a.agrees(ordinary), edge)
+    answer.at_the_edge(lambda a: a.agrees(ordinary), edge)
 
 
 @pytest.mark.exercise("dpo_loss")
@@ -74,4 +73,4 @@ def test_dpo_loss_secret_edges(answer, draw):
         answer.agrees(**one, beta=0.4)
         answer.agrees(**extreme, beta=0.5, coarse=True)
 
-    at_the_edge(answer, lambda a: a.agrees(**ordinary, beta=0.4, gradients=False), edge)
+    answer.at_the_edge(lambda a: a.agrees(**ordinary, beta=0.4, gradients=False), edge)

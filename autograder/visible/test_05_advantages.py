@@ -1,38 +1,12 @@
 """Lesson 5, values and advantages: what a learner sees."""
 
-import contextlib
-
 import pytest
 import torch
 
 from autograder import compare
-from autograder.answer import Answer, EndOfCheck
+from autograder.answer import EndOfCheck
 
 pytestmark = pytest.mark.visible
-
-MINOR = ("wrong_dtype", "changes_its_inputs")
-
-
-def at_the_edge(answer, ordinary, edge):
-    """Judge edge cases, which an answer with a mistake elsewhere may get right or wrong besides.
-
-    ordinary, edge: functions that put questions to an answer.  What the edge shows is evidence only where the answer is right
-    in the ordinary case; otherwise it would hide the name of the mistake that shows there.
-    """
-    right = all(finding.kind in MINOR for finding in aside(answer, ordinary).findings)
-    seen = aside(answer, edge)
-    answer.findings += seen.findings
-    answer.printed += seen.printed
-    answer.witness([finding.kind for finding in seen.findings], minor=True)
-    answer.witness(seen.evidence if right else None)
-
-
-def aside(answer, question):
-    """What the answer shows when asked, kept apart from the evidence of the check."""
-    judge = Answer(answer.exercise, answer.implementation, answer.files, seconds=answer.seconds)
-    with contextlib.suppress(EndOfCheck):
-        question(judge)
-    return judge
 
 
 def usable(answer, results, mask, names):
@@ -78,7 +52,7 @@ def test_masked_mean_of_one_and_of_zeros(answer, draw):
         answer.agrees(draw.normal(1, 1) + 2, torch.ones(1, 1, dtype=torch.bool))
         answer.agrees(x.index_fill(1, torch.tensor([0]), 0.0), mask)
 
-    at_the_edge(answer, lambda a: a.agrees(x, mask), edge)
+    answer.at_the_edge(lambda a: a.agrees(x, mask), edge)
 
 
 @pytest.mark.exercise("masked_mean")
@@ -93,7 +67,7 @@ def test_masked_mean_of_nothing(answer, draw):
         for dim in (0, 1):
             answer.agrees(x, mask, dim=dim, coarse=True)
 
-    at_the_edge(answer, lambda a: a.agrees(x, mask), edge)
+    answer.at_the_edge(lambda a: a.agrees(x, mask), edge)
 
 
 @pytest.mark.exercise("masked_mean")
@@ -112,7 +86,7 @@ def test_masked_mean_of_other_shapes(answer, draw):
         for dim in (None, 1, -1):
             answer.agrees(draw.junk(draw.normal(2, 3, 4), cube), cube, dim=dim)
 
-    at_the_edge(answer, lambda a: a.agrees(x, mask), edge)
+    answer.at_the_edge(lambda a: a.agrees(x, mask), edge)
 
 
 @pytest.mark.exercise("masked_whiten")
@@ -154,7 +128,7 @@ def test_masked_whiten_of_one_token_or_none(answer, draw):
             answer.agrees(x[1:, :2], torch.ones(1, 2, dtype=torch.bool), shift_mean=shift_mean)
             answer.agrees(x, torch.zeros_like(single), shift_mean=shift_mean, coarse=True)
 
-    at_the_edge(answer, lambda a: a.agrees(ordinary, mask), edge)
+    answer.at_the_edge(lambda a: a.agrees(ordinary, mask), edge)
 
 
 @pytest.mark.exercise("masked_whiten")

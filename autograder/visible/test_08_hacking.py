@@ -3,8 +3,6 @@
 import pytest
 import torch
 
-from autograder.visible.test_05_advantages import at_the_edge
-
 pytestmark = pytest.mark.visible
 
 
@@ -33,7 +31,7 @@ def test_best_of_n_drops_the_rest(answer, draw):
         answer.agrees(scores[:, 1:], 2)
         answer.agrees(scores[:2, :6] - 80, 4)
 
-    at_the_edge(answer, lambda a: a.agrees(ordinary, 2), edge)
+    answer.at_the_edge(lambda a: a.agrees(ordinary, 2), edge)
 
 
 @pytest.mark.exercise("best_of_n")
@@ -47,7 +45,7 @@ def test_best_of_n_takes_the_first_of_a_tie(answer, draw):
         answer.agrees(draw.integers(0, 3, 3, 8).double(), 4)
         answer.agrees(torch.full((2, 6), 2.0, dtype=torch.float64), 2)
 
-    at_the_edge(answer, lambda a: a.agrees(ordinary, 2), edge)
+    answer.at_the_edge(lambda a: a.agrees(ordinary, 2), edge)
 
 
 @pytest.mark.exercise("best_of_n")
@@ -61,7 +59,7 @@ def test_best_of_n_smallest_and_largest_groups(answer, draw):
         answer.agrees(scores[:1], 2)
         answer.agrees(scores, 6)
 
-    at_the_edge(answer, lambda a: a.agrees(ordinary, 2), edge)
+    answer.at_the_edge(lambda a: a.agrees(ordinary, 2), edge)
 
 
 @pytest.mark.exercise("best_of_n_kl")
@@ -80,4 +78,4 @@ def test_best_of_n_kl_of_one_and_of_many(answer, draw):
         answer.agrees(10_000)
         answer.agrees(1)
 
-    at_the_edge(answer, lambda a: a.agrees(8), edge)
+    answer.at_the_edge(lambda a: a.agrees(8), edge)

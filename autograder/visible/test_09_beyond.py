@@ -3,8 +3,6 @@
 import pytest
 import torch
 
-from autograder.visible.test_05_advantages import at_the_edge
-
 pytestmark = pytest.mark.visible
 
 
@@ -26,7 +24,7 @@ def test_rloo_small_and_equal_groups(answer, draw):
         answer.agrees(scores[:1])
         answer.agrees(torch.full((2, 3), 2.0, dtype=torch.float64))
 
-    at_the_edge(answer, lambda a: a.agrees(ordinary), edge)
+    answer.at_the_edge(lambda a: a.agrees(ordinary), edge)
 
 
 @pytest.mark.exercise("rloo_advantages")
@@ -38,7 +36,7 @@ def test_rloo_needs_two_samples(answer, draw):
         answer.raises(ValueError, scores)
         answer.raises(ValueError, scores[:1])
 
-    at_the_edge(answer, lambda a: a.agrees(ordinary), edge)
+    answer.at_the_edge(lambda a: a.agrees(ordinary), edge)
 
 
 @pytest.mark.exercise("grpo_advantages")
@@ -78,7 +76,7 @@ def test_grpo_one_sample_or_equal_ones(answer, draw):
         answer.agrees(scores[:1, :1], scale=False, coarse=True)
         answer.agrees(scores[:1])
 
-    at_the_edge(answer, lambda a: a.agrees(ordinary), edge)
+    answer.at_the_edge(lambda a: a.agrees(ordinary), edge)
 
 
 def pairs(draw, batch, scale=2.0):
@@ -114,8 +112,8 @@ def test_dpo_loss_values(answer, draw):
 def test_dpo_loss_gradients(answer, draw):
     """A gradient to the policy's two, none to the reference's two."""
     given = pairs(draw, 5)
-    at_the_edge(
-        answer, lambda a: a.agrees(**given, beta=0.3, gradients=False), lambda a: a.agrees(**given, beta=0.3, gradients=True)
+    answer.at_the_edge(
+        lambda a: a.agrees(**given, beta=0.3, gradients=False), lambda a: a.agrees(**given, beta=0.3, gradients=True)
     )
 
 
@@ -129,7 +127,7 @@ def test_dpo_loss_far_from_the_reference(answer, draw):
         answer.agrees(**extreme, beta=1.0, coarse=True, gradients=False)
         answer.agrees(**only_right, beta=1.0, coarse=True, gradients=False)
 
-    at_the_edge(answer, lambda a: a.agrees(**ordinary, beta=0.3, gradients=False), edge)
+    answer.at_the_edge(lambda a: a.agrees(**ordinary, beta=0.3, gradients=False), edge)
 
 
 @pytest.mark.exercise("dpo_loss")
@@ -142,4 +140,4 @@ def test_dpo_loss_untrained_policy_and_one_pair(answer, draw):
         answer.agrees(**one, beta=0.3, gradients=False)
         answer.agrees(**same, beta=0.3, gradients=False)
 
-    at_the_edge(answer, lambda a: a.agrees(**ordinary, beta=0.3, gradients=False), edge)
+    answer.at_the_edge(lambda a: a.agrees(**ordinary, beta=0.3, gradients=False), edge)
