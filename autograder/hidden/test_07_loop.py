@@ -4,8 +4,10 @@ import pytest
 import torch
 
 from autograder.visible.test_07_loop import (
+    VOCABULARY,
     as_measured,
     generator,
+    handed_over,
     interval_of,
     learns,
     penalises,
@@ -13,8 +15,10 @@ from autograder.visible.test_07_loop import (
     rough_interval,
     samples,
     scored_twice,
+    seed,
     skewed,
     small_batches,
+    two_models,
 )
 
 pytestmark = pytest.mark.hidden
@@ -33,6 +37,16 @@ def test_loop_secret_measurements(answer, draw):
 def test_loop_secret_samples(answer, draw):
     """Plain samples at another temperature."""
     samples(answer, draw, temperature=1.3, max_new_tokens=6)
+
+
+@pytest.mark.exercise("rlhf_loop")
+def test_loop_secret_steps(answer, draw):
+    """What a PPO step gets, with another discount and another coefficient."""
+    config = {"n_updates": 2, "batch_size": 5, "minibatch_size": 2, "max_new_tokens": 4, "temperature": 1.1, "gamma": 0.7}
+    config |= {"lam": 0.9, "init_kl_coef": 0.7, "learning_rate": 0.03, "seed": seed(draw), "whiten_advantages": False}
+    worth, models = draw.uniform(-1, 1, VOCABULARY - 1).tolist(), two_models(draw)
+    handed_over(answer, draw, models, worth, config)
+    handed_over(answer, draw, models, worth, config | {"whiten_advantages": True})
 
 
 @pytest.mark.exercise("rlhf_loop")

@@ -662,6 +662,16 @@ def _(policy, reference, reward_fn, prompts, config, callback=None):
     return run(policy, reference, reward_fn, prompts, config, callback, begin=begin_as_it_is)
 
 
+@dropout_in_the_rollout.also
+def _(policy, reference, reward_fn, prompts, config, callback=None):
+    def begin_in_training_mode(u):
+        begin(u)
+        u.policy.train()
+
+    torch.manual_seed(config.seed)
+    return run(policy, reference, reward_fn, prompts, config, callback, begin=begin_in_training_mode)
+
+
 @wrong(about="sampling", read="loop", hint="Where does your loop read config.temperature?")
 def temperature_ignored(policy, reference, reward_fn, prompts, config, callback=None):
     """The responses are sampled at temperature 1 whatever config.temperature says."""
@@ -761,6 +771,21 @@ def greedy_rollout(policy, reference, reward_fn, prompts, config, callback=None)
         callback,
         sample=lambda u: sample(u, sampler=cut(lambda logits: keep(logits, 1))),
     )
+
+
+def step_with_adam(rate=None):
+    """Changes to the loop: an Adam of its own, whose rate stays as it is."""
+
+    def prepare(u):
+        rates = (u.config.learning_rate, u.config.value_learning_rate) if rate is None else (rate, rate)
+        head = [p for name, p in u.policy.named_parameters() if name.startswith("value_head")]
+        rest = [p for name, p in u.policy.named_parameters() if not name.startswith("value_head")]
+        u.optimizer = torch.optim.Adam([{"params": rest, "lr": rates[0]}, {"params": head, "lr": rates[1]}])
+
+    return {"prepare": prepare, "step": lambda u: step(u, optimizer=u.optimizer)}
+
+
+greedy_rollout.also(with_steps(sample=lambda u: sample(u, sampler=cut(lambda logits: keep(logits, 1))), **step_with_adam()))
 
 
 # Learning
@@ -892,6 +917,10 @@ def learning_rate_ignored(policy, reference, reward_fn, prompts, config, callbac
         step(u, optimizer=u.optimizer)
 
     return run(policy, reference, reward_fn, prompts, config, callback, prepare=prepare, step=step_at_a_fixed_rate)
+
+
+learning_rate_ignored.also(with_steps(**step_with_adam(1e-3)))
+learning_rate_ignored.also(with_steps(**step_with_adam(1e-4)))
 
 
 @wrong(about="state", read="loop", hint="Who sets the learning rate of an update, and when?")
