@@ -1,8 +1,11 @@
 """Which known mistake leaves exactly the evidence that this answer left?"""
 
 import functools
+import json
 import time
 from dataclasses import dataclass
+from itertools import repeat
+from pathlib import Path
 
 import torch
 
@@ -10,6 +13,7 @@ from .answer import Answer
 from .bank import ABOUT, WrongAnswer, wrong_answers
 from .compare import same
 
+PATTERNS = Path(__file__).parent / "wrong" / "patterns.json"
 PATIENCE = 8.0  # seconds of computing that a diagnosis may take; most take a few tenths, that of the loop the longest
 
 
@@ -53,13 +57,14 @@ class OutOfPatience(Exception):
 DIFFERENT, IN_ALL_BUT_MINOR_THINGS, EXACTLY = 0, 1, 2
 
 
-def diagnose(exercise: str, evidence: dict, failed: list, seeds) -> Diagnosis | None:
+def diagnose(exercise: str, evidence: dict, failed: list, pattern: list, seeds) -> Diagnosis | None:
     """The mistakes of the bank whose evidence is that of the answer, check by check; None where there is none.
 
-    Where none agrees exactly, the ones that agree in all but minor things; where there are none of these either, the one that
-    agrees in at least half of the checks that failed, and in more of them than any other does.
-    evidence: by check, what the answer showed, for every check that was run.  failed: the checks that failed, and by more than
-    a minor fault.
+    Those that are known to fail the same visible checks are compared first, as all of them would take long in an exercise that
+    trains a model.  Where none agrees exactly, the ones that agree in all but minor things; where there are none of these
+    either, the one that agrees in at least half of the checks that failed, and in more of them than any other does.
+    evidence: by check, what the answer showed, for every check that was run, the cheapest first.  failed: the checks that
+    failed, and by more than a minor fault.  pattern: the numbers of the visible checks that failed.
     """
     deadline = time.process_time() + PATIENCE
     mistakes = wrong_answers(exercise)
@@ -70,13 +75,18 @@ def diagnose(exercise: str, evidence: dict, failed: list, seeds) -> Diagnosis | 
             raise OutOfPatience
         return compare_evidence(exercise, form, check, evidence[check], seeds)
 
+    def matches(forms, checks, least):
+        return [m for m in mistakes if any(all(agreement(f, check) >= least for check in checks) for f in forms[m.name])]
+
+    every_form = {m.name: m.forms for m in mistakes}
+    alike, failed_first = of_pattern(exercise, mistakes, pattern), sorted(evidence, key=lambda check: check not in failed)
     try:
-        for least in (EXACTLY, IN_ALL_BUT_MINOR_THINGS):
-            matches = [m for m in mistakes if any(all(agreement(f, check) >= least for check in evidence) for f in m.forms)]
-            if matches:
-                return Diagnosis(matches)
-            if not failed:  # minor faults alone, and not those of a known mistake
-                return None
+        for forms, checks in ((alike, failed_first), (every_form, list(evidence))):
+            for least in (EXACTLY, IN_ALL_BUT_MINOR_THINGS) if failed else (EXACTLY,):
+                if found := matches(forms, checks, least):
+                    return Diagnosis(found)
+        if not failed:  # minor faults alone, and not those of a known mistake
+            return None
         telling = [check for check in failed if has_numbers(evidence[check])]
         counts = [max(sum(agreement(f, check) != DIFFERENT for check in telling) for f in m.forms) for m in mistakes]
     except OutOfPatience:
@@ -85,6 +95,22 @@ def diagnose(exercise: str, evidence: dict, failed: list, seeds) -> Diagnosis | 
     if counts.count(most) == 1 and most >= max(len(failed) / 2, 1):
         return Diagnosis([mistakes[counts.index(most)]], everywhere=False)
     return None
+
+
+@functools.cache
+def patterns() -> dict[str, dict[str, list[list[int]]]]:
+    """exercise -> mistake -> for each of its forms the numbers of the visible checks that it fails.  Written with the page
+    docs/wrong-answers.md."""
+    return json.loads(PATTERNS.read_text(encoding="utf-8")) if PATTERNS.exists() else {}
+
+
+def of_pattern(exercise, mistakes, pattern) -> dict[str, list]:
+    """By mistake, the forms that fail just these visible checks, or of which that is not known."""
+    known = patterns().get(exercise, {})
+    return {
+        m.name: [f for f, p in zip(m.forms, known.get(m.name) or repeat(pattern), strict=False) if p == pattern]
+        for m in mistakes
+    }
 
 
 def has_numbers(evidence) -> bool:
@@ -110,14 +136,18 @@ def compare_evidence(exercise, form, check, evidence, seeds) -> int:
     return agreement or DIFFERENT
 
 
-def remember(exercise, form, check, seeds, replay=None):
-    """Put a form of a mistake through a check and keep what it shows, up to where that differs from `replay` if given."""
+def remember(exercise, form, check, seeds, replay=None) -> bool:
+    """Put a form of a mistake through a check and keep what it shows, up to where that differs from `replay` if given.
+
+    Returns whether it failed, as far as it went.
+    """
     answer, whole = Answer(exercise, form, replay=replay), True
     try:
         check.ask(answer, seeds)
     except Exception:  # mostly DifferentEvidence; else a check that cannot cope with what this mistake returns
         whole = False
     SHOWN[form, check, str(seeds[check.visibility])] = [(value, minor) for value, minor in answer.shown], whole
+    return bool(answer.findings) or not whole
 
 
 def compare(shown, whole, evidence) -> int | None:

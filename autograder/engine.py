@@ -4,6 +4,7 @@ import contextlib
 import importlib
 import inspect
 import pkgutil
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -115,14 +116,14 @@ def run_exercise(exercise: str, implementation, files=(), hidden=False, seeds=SE
     """
     checks = checks_of(exercise, hidden)
     total, points = sum(check.weight for check in checks), points_of(exercise)
-    results, evidence, printed, out_of_time = [], {}, "", False
+    results, evidence, cost, printed, out_of_time = [], {}, {}, "", False
     for check in checks:
         result = CheckResult(check, points * check.weight / total)
         results.append(result)
         if out_of_time:
             result.findings.append(Finding("time_out", "Not run, as an earlier check of this exercise ran out of time."))
             continue
-        answer = Answer(exercise, implementation, tuple(files), seconds=seconds)
+        answer, started = Answer(exercise, implementation, tuple(files), seconds=seconds), time.process_time()
         try:
             check.ask(answer, seeds)
         except Exception as error:  # what the answer raises is a finding, so this is the check's own
@@ -132,12 +133,15 @@ def run_exercise(exercise: str, implementation, files=(), hidden=False, seeds=SE
                 continue
             answer.report("cannot_be_judged", f"What {exercise} returned cannot be judged ({fault}).")
         result.findings = answer.findings
-        evidence[check] = answer.evidence
+        evidence[check], cost[check] = answer.evidence, time.process_time() - started
         printed = printed or answer.printed
         out_of_time = any(finding.kind == "time_out" for finding in answer.findings)
         if verdict_only and answer.findings:
             break
-    found = None if out_of_time or verdict_only else mistake_behind(results, evidence, seeds)
+    found = None
+    if not out_of_time and not verdict_only:
+        cheapest_first = sorted(evidence, key=cost.get)
+        found = mistake_behind(results, {check: evidence[check] for check in cheapest_first}, seeds)
     state = "not_graded" if any(result.fault for result in results) else "graded"
     return ExerciseResult(exercise, results, state, found, printed)
 
@@ -149,9 +153,13 @@ def mistake_behind(results: list[CheckResult], evidence: dict, seeds) -> Diagnos
     if not any(kinds) or all("raises" in each for each in kinds):
         return None
     failed = [result.check for result, each in zip(results, kinds, strict=True) if each - set(MINOR)]
-    passed = [result.check for result, each in zip(results, kinds, strict=True) if not each]
-    evidence = dict(sorted(evidence.items(), key=lambda item: item[0] in passed))  # what failed tells most
-    return diagnose(results[0].check.exercise, evidence, failed, seeds)
+    return diagnose(results[0].check.exercise, evidence, failed, failed_numbers(results), seeds)
+
+
+def failed_numbers(results: list[CheckResult]) -> list[int]:
+    """The visible checks that failed, counted from 1: the pattern by which a mistake is found quickly."""
+    visible = [result for result in results if result.check.visibility == "visible"]
+    return [number for number, result in enumerate(visible, 1) if result.status == "failed"]
 
 
 def breaks_down(check: Check, seeds) -> bool:

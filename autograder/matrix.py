@@ -1,13 +1,14 @@
 """The test of the tests, as data and as a page: every known mistake against every check."""
 
+import json
 from dataclasses import dataclass
 
 from rlhf_core.course import course
 
 from .answer import Answer
 from .bank import WrongAnswer, right_answers, wrong_answers
-from .diagnosis import remember
-from .engine import SEEDS, Check, ExerciseResult, checks_of, run_exercise
+from .diagnosis import patterns, remember
+from .engine import SEEDS, Check, checks_of, failed_numbers, run_exercise
 
 
 @dataclass
@@ -30,16 +31,18 @@ def rows_of(exercise: str) -> list[Row]:
     """Every mistake of an exercise in every form, put through the visible and the hidden checks."""
     rows, checks = [], checks_of(exercise, hidden=True)
     forms = [(mistake, number, form) for mistake in wrong_answers(exercise) for number, form in enumerate(mistake.forms)]
-    for _, _, form in forms:  # once for all, so that no diagnosis has to run them again
-        for check in checks:
-            if check.visibility == "visible":
-                remember(exercise, form, check, SEEDS)
+    fresh = {mistake.name: [] for mistake in wrong_answers(exercise)}
+    visible = [check for check in checks if check.visibility == "visible"]
+    for mistake, _, form in forms:  # once for all, so that no diagnosis has to run them again
+        failing = [number for number, check in enumerate(visible, 1) if remember(exercise, form, check, SEEDS)]
+        fresh[mistake.name].append(failing)
+    patterns()[exercise] = fresh  # those of the file may be stale
     for mistake, number, form in forms:
-        visible = run_exercise(exercise, form)
-        matches = visible.diagnosis.matches if visible.diagnosis else []
-        name = visible.diagnosis.name if visible.diagnosis else None
+        result = run_exercise(exercise, form)
+        matches = result.diagnosis.matches if result.diagnosis else []
+        name = result.diagnosis.name if result.diagnosis else None
         hidden = any(fails(check, form) for check in checks if check.visibility == "hidden")
-        rows.append(Row(mistake, number, failed(visible), hidden, name, [match.name for match in matches]))
+        rows.append(Row(mistake, number, failed_numbers(result.checks), hidden, name, [match.name for match in matches]))
     return rows
 
 
@@ -49,8 +52,16 @@ def fails(check: Check, form) -> bool:
     return bool(answer.findings)
 
 
-def failed(result: ExerciseResult) -> list[int]:
-    return [number for number, check in enumerate(result.checks, 1) if check.status == "failed"]
+def patterns_of(table: dict[str, list[Row]]) -> str:
+    """autograder/wrong/patterns.json, see `diagnosis.patterns`: a line a mistake."""
+    exercises = []
+    for name, rows in table.items():
+        forms: dict[str, list] = {}
+        for row in rows:
+            forms.setdefault(row.mistake.name, []).append(row.caught_by)
+        lines = [f'  "{mistake}": {json.dumps(caught)}' for mistake, caught in forms.items()]
+        exercises.append(f' "{name}": {{\n' + ",\n".join(lines) + "\n }")
+    return "{\n" + ",\n".join(exercises) + "\n}\n"
 
 
 def page(table: dict[str, list[Row]], mutants: dict[str, tuple[int, list[tuple[str, str]]]]) -> str:

@@ -7,9 +7,10 @@ import pytest
 
 import solutions.answers
 from autograder.bank import ABOUT, right_answers, wrong_answers
+from autograder.diagnosis import PATTERNS
 from autograder.engine import all_checks, checks_of, names_of, run_exercise
 from autograder.isolation import exercises
-from autograder.matrix import page, rows_of
+from autograder.matrix import page, patterns_of, rows_of
 from autograder.report import section
 from rlhf_core.course import lesson_of
 
@@ -103,6 +104,8 @@ def test_the_page_of_wrong_answers_is_fresh():
         changed[name] = (count, [(change, explained()[name][change]) for change in alive])
     fresh = page({name: table(name) for name in NAMES}, changed)
     assert PAGE.read_text(encoding="utf-8") == fresh, "stale: python -m tests.write_wrong_answers"
+    patterns = patterns_of({name: table(name) for name in NAMES})
+    assert PATTERNS.read_text(encoding="utf-8") == patterns, "stale: python -m tests.write_wrong_answers"
 
 
 @pytest.mark.parametrize("name", ["masked_mean", "gather_logprobs", "kl_estimate", "policy_loss", "response_mask"])

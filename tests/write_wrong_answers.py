@@ -1,4 +1,4 @@
-"""Writes docs/wrong-answers.md:  python -m tests.write_wrong_answers
+"""Writes docs/wrong-answers.md and the patterns that go with it:  python -m tests.write_wrong_answers
 
 Runs every known mistake and every mechanical mutant through the checks, which takes a few minutes.  Mutants that pass are
 explained in `equivalent_mutants.txt`, one a line: exercise | change | why it is not wrong.
@@ -10,8 +10,9 @@ import torch
 from tqdm import tqdm
 
 import solutions.answers
+from autograder.diagnosis import PATTERNS
 from autograder.engine import names_of, run_exercise
-from autograder.matrix import page, rows_of
+from autograder.matrix import page, patterns_of, rows_of
 from rlhf_core.exercise import SignatureMismatch
 
 from .mutants import mutants
@@ -57,6 +58,7 @@ def main():
         count, alive = survivors(name, exercises()[name])
         changed[name] = (count, [(change, reasons.get(name, {}).get(change, "UNEXPLAINED")) for change in alive])
     PAGE.write_text(page(table, changed), encoding="utf-8")
+    PATTERNS.write_text(patterns_of(table), encoding="utf-8")
 
 
 if __name__ == "__main__":

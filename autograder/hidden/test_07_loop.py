@@ -18,6 +18,7 @@ from autograder.visible.test_07_loop import (
     seed,
     skewed,
     small_batches,
+    steered,
     two_models,
 )
 
@@ -47,6 +48,7 @@ def test_loop_secret_steps(answer, draw):
     worth, models = draw.uniform(-1, 1, VOCABULARY - 1).tolist(), two_models(draw)
     handed_over(answer, draw, models, worth, config)
     handed_over(answer, draw, models, worth, config | {"whiten_advantages": True})
+    steered(answer, draw, models, worth, config)
 
 
 @pytest.mark.exercise("rlhf_loop")

@@ -384,6 +384,7 @@ def test_loop_shapes_what_the_step_gets(answer, draw):
     worth, models = draw.uniform(-1, 1, VOCABULARY - 1).tolist(), two_models(draw)
     for whiten in (False, True):
         handed_over(answer, draw, models, worth, config | {"whiten_advantages": whiten})
+    steered(answer, draw, models, worth, config)
 
 
 def handed_over(answer, draw, models, worth, config):
@@ -391,11 +392,8 @@ def handed_over(answer, draw, models, worth, config):
 
     Such a loop can make the same mistakes as any other, so what is seen here is evidence of the minor kind.
     """
-    plain = {name: {key: weight.tolist() for key, weight in weights.items()} for name, weights in models.items()}
-    prompts = some_prompts(draw, config["batch_size"] + 2)
-    seen = answer.run("rollouts", **plain, prompts=prompts, config=config, worth=worth)
-    if len(seen["rollouts"]) != config["n_updates"]:  # it cuts its updates in its own way
-        answer.witness("no rollouts", minor=True)
+    seen = rollouts_of(answer, draw, models, worth, config)
+    if seen is None:
         return
     fits = [fits_of(handed, models, worth, config) for handed in seen["rollouts"]]
     answer.witness(fits, minor=True)
@@ -405,32 +403,89 @@ def handed_over(answer, draw, models, worth, config):
                 answer.report("value", f"In update {update} ppo_step gets other {name} than it should.{hint([fit], RIGHT)}")
 
 
+def rollouts_of(answer, draw, models, worth, config):
+    """What the loop hands to `ppo_step` in each update; None where it does not call it once in each."""
+    plain = {name: {key: weight.tolist() for key, weight in weights.items()} for name, weights in models.items()}
+    prompts = some_prompts(draw, config["batch_size"] + 2)
+    seen = answer.run("rollouts", **plain, prompts=prompts, config=config, worth=worth)
+    if len(seen["rollouts"]) == config["n_updates"]:
+        return seen
+    answer.witness("no rollouts", minor=True)
+    return None
+
+
+def steered(answer, draw, models, worth, config):
+    """Where a TrainingState's controller has moved the KL coefficient, the penalty has to be by that one."""
+    start, size = config["init_kl_coef"], config["batch_size"]
+    config = config | {"target_kl": 0.01, "kl_horizon": size, "whiten_advantages": False}
+    seen = rollouts_of(answer, draw, models, worth, config)
+    moved_to = seen and next((state["kl_coef"] for state in seen["states"] if "kl_coef" in state), start)
+    if seen is None or abs(moved_to - start) < 0.01 * start:
+        return
+    second = judged(seen["rollouts"][1], models, config)
+    if second is None:
+        return  # handed_over says so
+    used = coefficient_of(second, worth, config)
+    what = "With a target_kl the penalty has to use the KL coefficient as it is by then: read state.kl_coef in every update."
+    show = f"In update 2 the controller says {number(moved_to)}; the penalty is by {number(used)}, as in the first."
+    answer.expect(abs(used - start) > 0.01 * start, what, show)
+
+
+def coefficient_of(h, worth, config):
+    """The KL coefficient that the returns of a rollout speak of; they are a straight line in it."""
+    scores = scores_of(h, worth)
+
+    def returns(coefficient):
+        rewards = oracles.shape_rewards(scores, h.logprobs, h.ref, h.mask, coefficient)
+        return oracles.compute_gae(rewards, h.values, h.mask, config["gamma"], config["lam"])[1][h.mask]
+
+    at_0 = returns(0.0)
+    slope = returns(1.0) - at_0
+    return ((h.got.returns[h.mask] - at_0) @ slope / (slope @ slope)).item()
+
+
+def scores_of(h, worth):
+    letters = torch.tensor([0.0, *worth, 0.0], dtype=torch.float64)
+    return torch.stack([letters[ids[m]].sum() for ids, m in zip(*h.inputs, strict=True)])
+
+
 RIGHT = "as they should be"
+
+
+@torch.no_grad()
+def judged(handed, models, config):
+    """A rollout as the loop made it, `got`, and what belongs to its tokens: inputs, and logprobs, ref, values of the oracles.
+
+    None where its shapes do not fit together.
+    """
+    got = SimpleNamespace(**{name: x.double() if x.is_floating_point() else x for name, x in handed["rollout"].items()})
+    if (got.prompt_ids.ndim, got.tokens.ndim) != (2, 2) or not got.tokens.shape == got.mask.shape == got.values.shape:
+        return None
+    policy, reference, mask = model_of(handed["policy"]), model_of(models["reference_weights"]), got.mask.bool()
+    policy.value_head.bias.data += handed["policy"]["value_head.bias"]
+    inputs = torch.cat([got.prompt_ids, got.tokens], 1), torch.cat([got.prompt_mask.bool(), mask], 1)
+    length, warmth = mask.shape[1], config["temperature"]
+    logprobs, plain = (oracles.response_logprobs(policy, *inputs, length, t) for t in (warmth, 1.0))
+    ref, plain_ref = (oracles.response_logprobs(reference, *inputs, length, t) for t in (warmth, 1.0))
+    values = response_states(policy, got.prompt_ids, got.prompt_mask, got.tokens, mask)[1]
+    return SimpleNamespace(
+        got=got, mask=mask, inputs=inputs, values=values, logprobs=logprobs, ref=ref, plain=plain, plain_ref=plain_ref
+    )
 
 
 def fits_of(handed, models, worth, config) -> dict:
     """What each part of a rollout is."""
-    got = SimpleNamespace(**{name: x.double() if x.is_floating_point() else x for name, x in handed["rollout"].items()})
-    mask = got.mask.bool()
-    if (got.prompt_ids.ndim, got.tokens.ndim) != (2, 2) or not got.tokens.shape == got.mask.shape == got.values.shape:
+    h = judged(handed, models, config)
+    if h is None:
         return {"tokens, mask and values": "of different shapes"}
-    policy = model_of(handed["policy"])
-    policy.value_head.bias.data += handed["policy"]["value_head.bias"]
-    right = handed_right(policy, model_of(models["reference_weights"]), got, mask, worth, config)
-    return {name: first_fit_of(getattr(got, name), candidates, mask) for name, candidates in right.items()}
+    return {name: first_fit_of(getattr(h.got, name), candidates, h.mask) for name, candidates in handed_right(h, worth, config)}
 
 
-@torch.no_grad()
-def handed_right(policy, reference, got, mask, worth, config):
+def handed_right(h, worth, config):
     """What each part of a rollout may be, by name; the first candidate is the right one."""
-    length, warmth = mask.shape[1], config["temperature"]
-    inputs = torch.cat([got.prompt_ids, got.tokens], 1), torch.cat([got.prompt_mask.bool(), mask], 1)
-    logprobs, plain = (oracles.response_logprobs(policy, *inputs, length, t) for t in (warmth, 1.0))
-    ref, plain_ref = (oracles.response_logprobs(reference, *inputs, length, t) for t in (warmth, 1.0))
-    values = response_states(policy, got.prompt_ids, got.prompt_mask, got.tokens, mask)[1]
+    mask, logprobs, ref, values, plain = h.mask, h.logprobs, h.ref, h.values, h.plain
     late = torch.cat([values[:, 1:], torch.zeros_like(values[:, :1])], 1)
-    letters = torch.tensor([0.0, *worth, 0.0], dtype=torch.float64)
-    scores = torch.stack([letters[ids[m]].sum() for ids, m in zip(*inputs, strict=True)])
+    scores = scores_of(h, worth)
     gamma, lam, coefficient = config["gamma"], config["lam"], config["init_kl_coef"]
 
     def shaped(penalty, values=values, gamma=gamma, lam=lam, scores=scores):
@@ -445,8 +500,8 @@ def handed_right(policy, reference, got, mask, worth, config):
         ("with the KL counted twice", shaped(k1, scores=scores - coefficient * (k1 * mask).sum(1))),
         ("with gamma and lambda exchanged", shaped(k1, gamma=lam, lam=gamma)),
         ("with the values one place late", shaped(k1, values=late)),
-        ("with a reference at temperature 1", shaped(logprobs - plain_ref)),
-        ("with both policies at temperature 1", shaped(plain - plain_ref)), ("without lambda", shaped(k1, lam=1.0)),
+        ("with a reference at temperature 1", shaped(logprobs - h.plain_ref)),
+        ("with both policies at temperature 1", shaped(plain - h.plain_ref)), ("without lambda", shaped(k1, lam=1.0)),
         ("without gamma", shaped(k1, gamma=1.0)),
     ]  # fmt: skip
     advantages, returns = [], []
@@ -460,12 +515,12 @@ def handed_right(policy, reference, got, mask, worth, config):
         returns += [("from whitened advantages", white + values * mask), ("from whitened advantages", other + values * mask)]
     advantages.sort(key=lambda item: item[0] != RIGHT)
     returns.sort(key=lambda item: item[0] != RIGHT)
-    return {
-        "logprobs": [(RIGHT, logprobs), ("at temperature 1", plain), ("the reference's", ref)],
-        "values": [(RIGHT, values), ("one place late", late)],
-        "advantages": advantages,
-        "returns": returns,
-    }
+    return [
+        ("logprobs", [(RIGHT, logprobs), ("at temperature 1", plain), ("the reference's", ref)]),
+        ("values", [(RIGHT, values), ("one place late", late)]),
+        ("advantages", advantages),
+        ("returns", returns),
+    ]
 
 
 def first_fit_of(got, candidates, mask):

@@ -270,7 +270,7 @@ def _(scores, n):
     groups = scores.shape[1] // n
     if groups == 0:
         return torch.zeros(len(scores), 0, dtype=torch.int64)
-    return grouped(scores, n).argsort(-1, stable=True)[..., -1] + starts(scores, n)
+    return grouped(scores, n).sort(dim=-1, stable=True).indices[..., -1] + starts(scores, n)
 
 
 @wrong(about="shape", read="best-of-n", hint="Five samples, n = 6: how many groups are full?")

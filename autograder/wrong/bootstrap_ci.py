@@ -53,6 +53,21 @@ def _(x, level=0.95, n_resamples=2000, generator=None):
     return around_the_mean(x, deviation(x))
 
 
+@deviation_for_standard_error.also
+def _(x, level=0.95, n_resamples=2000, generator=None):
+    again = resamples(x, n_resamples, generator)
+    spread = z_of(level) * again.std(1, unbiased=False).mean().item()
+    return again.mean().item() - spread, again.mean().item() + spread
+
+
+@deviation_for_standard_error.also
+def _(x, level=0.95, n_resamples=2000, generator=None):
+    values = [float(value) for value in x]
+    centre = sum(values) / len(values)
+    spread = z_of(level) * (sum((value - centre) ** 2 for value in values) / len(values)) ** 0.5
+    return centre - spread, centre + spread
+
+
 @wrong(about="formula", read="intervals", hint="Are you asked where a value lies, or where the mean of all of them lies?")
 def quantiles_of_the_data(x, level=0.95, n_resamples=2000, generator=None):
     """The quantiles of the values themselves are taken, which say where one value lies, not where their mean lies."""

@@ -270,16 +270,6 @@ def extra_dimension(logits, tokens):
 @wrong(about="reading", read="logprob", hint="Which of the dimensions (B, T, V) does a token id count along?")
 def another_dimension_indexed(logits, tokens):
     """The token ids pick along another dimension than the vocabulary, or are applied to every place and not each to its own."""
-    return logits.log_softmax(-1).gather(1, tokens.unsqueeze(-1)).squeeze(-1)
-
-
-@another_dimension_indexed.also
-def _(logits, tokens):
-    return logits.log_softmax(-1).gather(0, tokens.unsqueeze(-1)).squeeze(-1)
-
-
-@another_dimension_indexed.also
-def _(logits, tokens):
     return logits.log_softmax(-1)[:, :, tokens]
 
 

@@ -215,6 +215,13 @@ def _(logits, mask):
     return torch.where(mask, entropy, torch.zeros_like(entropy)).sum() / mask.sum().clamp(min=1)
 
 
+@softmax_over_time.also
+def _(logits, mask):
+    kept = torch.where(mask.unsqueeze(-1), logits, torch.zeros_like(logits))
+    logprobs = kept.log_softmax(1)
+    return mean(-(logprobs.exp() * logprobs).sum(-1), mask)
+
+
 @wrong(about="formula", read="entropy", hint="How many tokens does the sum in the formula run over?")
 def likeliest_token_alone(logits, mask):
     """Only the likeliest token counts: its negative log-probability is not the mean over all tokens that an entropy is."""

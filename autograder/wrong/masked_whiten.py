@@ -464,3 +464,34 @@ def _(x, mask, shift_mean=True, eps=1e-8):
 @padding_not_neutral.also
 def _(x, mask, shift_mean=True, eps=1e-8):
     return whiten(x, mask, True, eps, unbiased=True) + (0 if shift_mean else mean_of(x, mask))
+
+
+@padding_not_neutral.also
+def _(x, mask, shift_mean=True, eps=1e-8):
+    return left_on_padding(x, mask, shift_mean, eps) if mask.any() else torch.zeros_like(x)
+
+
+@padding_not_neutral.also
+def _(x, mask, shift_mean=True, eps=1e-8):
+    return left_on_padding(x, mask, shift_mean, eps, unbiased=True) if mask.any() else torch.zeros_like(x)
+
+
+@wrong(about="mask", read="whitening", hint="How many terms does each of your sums have, and by how many do you divide?")
+def sums_everything(x, mask, shift_mean=True, eps=1e-8):
+    """The sums run over everything, padding included, and are divided by the number of True tokens."""
+    n = mask.sum().clamp(min=1)
+    mean = x.sum() / n
+    return whiten(x, mask, shift_mean, eps, mean, (x - mean).square().sum() / n)
+
+
+@wrong(about="mask", read="whitening", hint="Padding is 0 in your tensor. What is it after the mean has been taken off?")
+def padding_in_the_squares(x, mask, shift_mean=True, eps=1e-8):
+    """Padding is set to 0 before the mean is taken off, so that each padded place adds the squared mean to the variance."""
+    kept, n = where(mask, x), mask.sum().clamp(min=1)
+    return whiten(x, mask, shift_mean, eps, variance=(kept - kept.sum() / n).square().sum() / n)
+
+
+@padding_in_the_squares.also
+def _(x, mask, shift_mean=True, eps=1e-8):
+    kept, n = where(mask, x), mask.sum().clamp(min=1)
+    return whiten(x, mask, shift_mean, eps, variance=(kept - kept.sum() / n).square().sum() / (n - 1).clamp(min=1))

@@ -129,6 +129,17 @@ def _(policy, optimizer, rollout, config, generator=None):
     return STATS
 
 
+@old_recomputed_each_epoch.also
+def _(policy, optimizer, rollout, config, generator=None):
+    policy.eval()
+    old = rollout.logprobs  # right in the first epoch
+    for order in shuffled(len(rollout.tokens), config, generator):
+        for rows in cut(order, config):
+            update(policy, optimizer, total(policy, rollout, rows, config, old=lambda b: old[b.rows]), config)  # noqa: B023
+        old, _ = now(policy, rollout, config)
+    return STATS
+
+
 @wrong(about="state", read="epochs", hint="Does the rollout not have what you compute here?")
 def old_recomputed_at_the_start(policy, optimizer, rollout, config, generator=None):
     """The old log-probabilities are computed from the policy before the first epoch; the rollout has those that were really

@@ -207,6 +207,28 @@ def _(policy, reference, reward_fn, prompts, config, callback=None):
     return run(policy, reference, reward_fn, prompts, config, callback, score=score_first)
 
 
+@wrong(about="state", read="loop", hint="How often does your loop sample in one update, and which of the samples is scored?")
+def scores_of_another_sample(policy, reference, reward_fn, prompts, config, callback=None):
+    """The responses are sampled once more to be scored, so that the scores belong to texts that the step does not see."""
+
+    def write_others(u):
+        first = u.tokens, u.logprobs, u.mask
+        sample(u)
+        write(u)
+        u.tokens, u.logprobs, u.mask = first
+
+    return run(policy, reference, reward_fn, prompts, config, callback, write=write_others)
+
+
+@scores_of_another_sample.also
+def _(policy, reference, reward_fn, prompts, config, callback=None):
+    def sample_others(u):
+        write(u)
+        sample(u)
+
+    return run(policy, reference, reward_fn, prompts, config, callback, write=sample_others)
+
+
 def reordered(order):
     def score(u):
         u.scores = u.reward_fn(u.texts)
@@ -316,12 +338,23 @@ def follow(u):
     u.reference.load_state_dict({name: state[name] for name in u.reference.state_dict()})
 
 
+@torch.no_grad()
+def follow_slowly(u, share=0.5):
+    now = dict(u.policy.named_parameters())
+    for name, parameter in u.reference.named_parameters():
+        parameter.lerp_(now[name], share)
+
+
 @wrong(
     about="state", read="reference", hint="After a hundred updates: from which model should the policy not have moved too far?"
 )
 def reference_follows_the_policy(policy, reference, reward_fn, prompts, config, callback=None):
-    """The reference is set to the policy in every update, so it no longer says what the policy began as."""
+    """The reference is set to the policy in every update, or moves towards it, so it no longer says where the policy began."""
     return run(policy, reference, reward_fn, prompts, config, callback, record=and_then(record, follow))
+
+
+reference_follows_the_policy.also(with_steps(record=and_then(follow_slowly, record)))
+reference_follows_the_policy.also(with_steps(record=and_then(lambda u: follow_slowly(u, 0.05), record)))
 
 
 reference_follows_the_policy.also(with_steps(begin=and_then(follow, begin)))
@@ -773,21 +806,6 @@ def greedy_rollout(policy, reference, reward_fn, prompts, config, callback=None)
     )
 
 
-def step_with_adam(rate=None):
-    """Changes to the loop: an Adam of its own, whose rate stays as it is."""
-
-    def prepare(u):
-        rates = (u.config.learning_rate, u.config.value_learning_rate) if rate is None else (rate, rate)
-        head = [p for name, p in u.policy.named_parameters() if name.startswith("value_head")]
-        rest = [p for name, p in u.policy.named_parameters() if not name.startswith("value_head")]
-        u.optimizer = torch.optim.Adam([{"params": rest, "lr": rates[0]}, {"params": head, "lr": rates[1]}])
-
-    return {"prepare": prepare, "step": lambda u: step(u, optimizer=u.optimizer)}
-
-
-greedy_rollout.also(with_steps(sample=lambda u: sample(u, sampler=cut(lambda logits: keep(logits, 1))), **step_with_adam()))
-
-
 # Learning
 
 
@@ -909,14 +927,16 @@ def _(policy, reference, reward_fn, prompts, config, callback=None):
 @wrong(about="scale", read="loop", hint="Where does your loop read config.learning_rate?")
 def learning_rate_ignored(policy, reference, reward_fn, prompts, config, callback=None):
     """The optimizer has a learning rate of its own, whatever config.learning_rate says."""
+    return run(policy, reference, reward_fn, prompts, config, callback, **step_with_adam(1e-2))
+
+
+def step_with_adam(rate):
+    """Changes to the loop: an Adam of its own, with a rate of its own."""
 
     def prepare(u):
-        u.optimizer = torch.optim.Adam(u.policy.parameters(), lr=1e-2)
+        u.optimizer = torch.optim.Adam(u.policy.parameters(), lr=rate)
 
-    def step_at_a_fixed_rate(u):
-        step(u, optimizer=u.optimizer)
-
-    return run(policy, reference, reward_fn, prompts, config, callback, prepare=prepare, step=step_at_a_fixed_rate)
+    return {"prepare": prepare, "step": lambda u: step(u, optimizer=u.optimizer)}
 
 
 learning_rate_ignored.also(with_steps(**step_with_adam(1e-3)))
@@ -938,6 +958,17 @@ def never_anneals(policy, reference, reward_fn, prompts, config, callback=None):
 def coefficient_never_moves(policy, reference, reward_fn, prompts, config, callback=None):
     """The KL coefficient is never told the measured KL, so it does not steer to config.target_kl."""
     return run(policy, reference, reward_fn, prompts, config, callback, control=nothing)
+
+
+@wrong(about="state", read="loop", hint="Which of your variables hold the KL coefficient, and which of them is ever changed?")
+def first_coefficient_kept(policy, reference, reward_fn, prompts, config, callback=None):
+    """The controller is told the measured KL, but the penalty goes on with the coefficient that the run began with."""
+
+    def begin_as_ever(u):
+        begin(u)
+        u.kl_coef = config.init_kl_coef
+
+    return run(policy, reference, reward_fn, prompts, config, callback, begin=begin_as_ever)
 
 
 # The seed and the callback

@@ -53,6 +53,30 @@ def _(scores, logprobs, ref_logprobs, mask, kl_coef):
     return rewards
 
 
+@score_at_the_padded_end.also
+@torch.no_grad()
+def _(scores, logprobs, ref_logprobs, mask, kl_coef):
+    rewards = torch.where(mask, -kl_coef * (logprobs - ref_logprobs), torch.zeros_like(logprobs))
+    rewards[:, -1] += scores  # in an empty response, too
+    return rewards
+
+
+@score_at_the_padded_end.also
+@torch.no_grad()
+def _(scores, logprobs, ref_logprobs, mask, kl_coef):
+    rewards = -kl_coef * (logprobs - ref_logprobs) * mask
+    rewards[:, -1] += scores
+    return rewards
+
+
+@score_at_the_padded_end.also
+@torch.no_grad()
+def _(scores, logprobs, ref_logprobs, mask, kl_coef):
+    rewards = torch.where(mask, -kl_coef * (logprobs - ref_logprobs), torch.zeros_like(logprobs))
+    rewards[:, -1] += scores * mask.any(1)
+    return rewards
+
+
 @wrong(about="time", read="shaping", hint="How often does the reward model judge one text?")
 @torch.no_grad()
 def score_on_every_token(scores, logprobs, ref_logprobs, mask, kl_coef):
@@ -297,6 +321,15 @@ def _(scores, logprobs, ref_logprobs, mask, kl_coef):
         return torch.arange(mask.shape[1]) == mask.sum(1, keepdim=True)
 
     return shaped(scores, logprobs, ref_logprobs, mask, kl_coef, bonus=past_the_end_dropped, remask=False)
+
+
+@score_one_too_late.also
+@torch.no_grad()
+def _(scores, logprobs, ref_logprobs, mask, kl_coef):
+    rewards, n = torch.where(mask, -kl_coef * (logprobs - ref_logprobs), torch.zeros_like(logprobs)), mask.sum(1)
+    for row in n.nonzero().flatten():
+        rewards[row, n[row].clamp(max=mask.shape[1] - 1)] += scores[row]
+    return rewards
 
 
 @wrong(about="time", read="shaping", hint="What is the index of the last of n tokens?")

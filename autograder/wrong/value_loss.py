@@ -286,6 +286,13 @@ def detached(values, old_values, returns, mask, clip_range):
     return 0.5 * mean(larger(values.detach(), old_values, returns, clip_range), mask), STATS
 
 
+@detached.also
+def _(values, old_values, returns, mask, clip_range):
+    if not mask.any():
+        return (values * 0).sum(), STATS
+    return 0.5 * larger(values.detach(), old_values, returns, clip_range)[mask].mean(), STATS
+
+
 @wrong(about="gradient", read="value-loss", hint="Where a value moved little, does your clipped value still depend on it?")
 def clipped_value_detached(values, old_values, returns, mask, clip_range):
     """The clipped value is detached, so that inside the clip, where both errors are equal, half of the gradient is lost."""
