@@ -41,7 +41,7 @@ def survivors(exercise: str, declared) -> tuple[int, list[str]]:
             declared.check_signature(mutant.implementation)
         except SignatureMismatch:
             continue
-        result = run_exercise(exercise, mutant.implementation, seconds=2.0, verdict_only=True)
+        result = run_exercise(exercise, mutant.implementation, seconds=3.0, verdict_only=True)
         assert result.state == "graded", (exercise, mutant.change, [check.fault for check in result.checks])
         if not any(check.findings for check in result.checks):
             alive.append(mutant.change)

@@ -54,7 +54,7 @@ def test_response_mask_secret_inputs(answer, draw):
 @pytest.mark.exercise("sample_response")
 @pytest.mark.points(2)
 def test_sample_secret_prompts(answer, draw):
-    """Other sizes and temperatures: shapes, log-probabilities, what stands after the end, and the generator."""
+    """Other sizes, temperatures, ends and generators."""
     table_agrees(answer, draw, [1, 5, 3], 1.3)
     form_agrees(answer, draw, draw.policy_weights(SMALL), prompts_of(draw, [2]), 1, torch.float64)
     if ends_agree(answer, draw, prompts_of(draw, [2, 5, 1] * 15), 5, chance=0.4):

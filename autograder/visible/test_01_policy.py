@@ -208,21 +208,21 @@ def test_response_mask_of_one_row(answer, draw):
 
 @pytest.mark.exercise("sample_response")
 def test_sample_returns_responses_only(answer, draw):
-    """Tokens, log-probabilities and mask of each response, without the prompt and without a gradient."""
+    """Tokens, log-probabilities and mask of the responses: no prompt, no gradient."""
     for dtype, lengths, new_tokens in ((torch.float32, [4, 1, 2, 4, 3], 5), (torch.float64, [1], 3)):
         form_agrees(answer, draw, draw.policy_weights(SMALL), prompts_of(draw, lengths), new_tokens, dtype)
 
 
 @pytest.mark.exercise("sample_response")
 def test_sample_reports_every_token_rightly(answer, draw):
-    """Each token of a small vocabulary, at each step, has the log-probability that the model gives it at this temperature."""
+    """Every token, at every step, is reported with its log-probability at this temperature."""
     table_agrees(answer, draw, [4, 1], 0.7)
 
 
 @pytest.mark.exercise("sample_response")
 @pytest.mark.points(2)
 def test_sample_stops_at_the_end(answer, draw):
-    """After its first end-of-sequence token a row holds that token, log-probability 0, and False."""
+    """After its first end token a row holds that token, log-probability 0, and False."""
     # The second and third add nothing to a mistake that the first one shows.
     if ends_agree(answer, draw, prompts_of(draw, [3, 1, 2, 3] * 12), 6, chance=0.3):
         ends_agree(answer, draw, prompts_of(draw, [2, 3] * 20), 4, chance=1.0)
@@ -232,20 +232,20 @@ def test_sample_stops_at_the_end(answer, draw):
 @pytest.mark.exercise("sample_response")
 @pytest.mark.points(3)
 def test_sample_follows_the_distribution(answer, draw):
-    """Tokens are drawn from softmax(logits / temperature): not the likeliest only, none left out, each row anew."""
+    """Tokens are drawn from softmax(logits / temperature), none left out, each row anew."""
     distribution_agrees(answer, draw, temperature=0.6)
 
 
 @pytest.mark.exercise("sample_response")
 def test_sample_uses_its_generator(answer, draw):
-    """The generator is the source of all randomness: the same seed gives the same sample, and nothing else is touched."""
+    """All randomness comes from the generator: one seed, one sample."""
     randomness_agrees(answer, draw, prompts_of(draw, [3, 1, 2, 3] * 8), 4)
 
 
 @pytest.mark.exercise("sample_response")
 @pytest.mark.points(2)
 def test_sample_after_prompts_of_unequal_lengths(answer, draw):
-    """The log-probabilities follow what was read: the prompt without its padding, and the tokens drawn so far."""
+    """What counts is the prompt without its padding, and the tokens drawn so far."""
     prompts = prompts_of(draw, [4, 1, 2, 3] * 2)
     for dtype, temperature in ((torch.float32, 0.6), (torch.float64, 1.6)):
         reports_agree(answer, draw, draw.policy_weights(SMALL), prompts, 4, temperature, dtype)

@@ -299,7 +299,7 @@ def _shown(call):
 
 @pytest.mark.exercise("RewardWrapper")
 def test_wrapper_cuts_on_the_right(answer, draw):
-    """Of a text longer than max_length tokens, the beginning is scored; a shorter one is left whole."""
+    """Of a text longer than max_length tokens the beginning is scored."""
     for max_length, lengths in ((8, (LONG, 2, 11, 7)), (40, (13, 4))):
         task = Task.draw(draw, POSITIVE_FIRST, max_length=max_length)
         texts = texts_of(draw, *lengths)
@@ -321,7 +321,7 @@ def test_wrapper_with_a_tokenizer_set_to_the_left(answer, draw):
 @pytest.mark.exercise("RewardWrapper")
 @pytest.mark.points(2)
 def test_wrapper_sets_evaluation_mode_at_each_call(answer, draw):
-    """Somebody trains the classifier between two calls: the scores are still those without dropout."""
+    """Trained between two calls, the classifier still scores without dropout."""
     task = Task.draw(draw, POSITIVE_LAST)
     calls = [texts_of(draw, 8, LONG, 3), texts_of(draw, LONG, 5)]
     seen = task.run(answer, *calls, training=True)["calls"]
@@ -376,7 +376,7 @@ def test_length_bonus_by_default(answer, draw):
 
 @pytest.mark.exercise("length_bonus")
 def test_length_bonus_what_a_word_is(answer, draw):
-    """Whatever stands between white space: no text, several spaces, line breaks, a word that comes twice."""
+    """Whatever stands between white space: no text, line breaks, a word twice."""
     texts = ["", " ", "one", "  two   words ", "three\nlines\tof it", "well-made, isn't it?", "so so so so so", "!"]
     answer.agrees(texts, target_words=7, weight=3.0)
 

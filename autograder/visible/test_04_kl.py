@@ -224,7 +224,7 @@ def test_controller_other_horizons(answer, draw):
 
 @pytest.mark.exercise("AdaptiveKLController")
 def test_controller_before_the_first_update(answer, draw):
-    """It starts at init_kl_coef, also where that is a whole number; no KL at all, and one that came out negative."""
+    """It starts at init_kl_coef, a whole number, too; a KL of zero, and a negative one."""
     steers(answer, 0.25, target=4.0, horizon=100, observations=[])
     steers(answer, 2, target=4, horizon=100, observations=[(5, 50)])
     steers(answer, 0.5, target=4.0, horizon=100, observations=[(-4.4, 50), (0.0, 50), (-9.0, 50)])

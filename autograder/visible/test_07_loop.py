@@ -328,7 +328,7 @@ def test_loop_reports_what_it_sampled(answer, draw):
 
 @pytest.mark.exercise("rlhf_loop")
 def test_loop_uses_the_scores_as_told(answer, draw):
-    """Each update learns from its own scores, whitened where config says so, with one optimizer for the whole run."""
+    """Each update learns from its own scores, with one optimizer for the whole run."""
     prompts = some_prompts(draw, 9)
     config = STEADY | {"n_updates": 3, "batch_size": 8, "minibatch_size": 8, "max_new_tokens": 3, "init_kl_coef": 0.0}
     config |= {"learning_rate": 0.01, "whiten_advantages": False, "seed": seed(draw)}
@@ -378,7 +378,7 @@ def same_size(before, after):
 @pytest.mark.exercise("rlhf_loop")
 @pytest.mark.points(2)
 def test_loop_shapes_what_the_step_gets(answer, draw):
-    """A PPO step gets the advantages and returns of its own update, as lessons 4 and 5 define them."""
+    """A PPO step gets the advantages and returns that lessons 4 and 5 define."""
     config = {"n_updates": 2, "batch_size": 6, "minibatch_size": 6, "max_new_tokens": 5, "temperature": 0.8, "gamma": 0.9}
     config |= {"lam": 0.6, "init_kl_coef": 0.4, "learning_rate": 0.05, "seed": seed(draw)}
     worth, models = draw.uniform(-1, 1, VOCABULARY - 1).tolist(), two_models(draw)
@@ -607,7 +607,7 @@ def comes_down(answer, draw):
 @pytest.mark.exercise("rlhf_loop")
 @pytest.mark.points(2)
 def test_loop_samples_from_the_policy(answer, draw):
-    """Responses are plain samples from the policy at config.temperature, without dropout, and so are the log-probabilities."""
+    """Responses are plain samples at config.temperature, without dropout."""
     samples(answer, draw, temperature=0.7, max_new_tokens=8)
 
 
@@ -693,7 +693,7 @@ def small_batches(answer, draw, n, config):
 @pytest.mark.exercise("rlhf_loop")
 @pytest.mark.points(2)
 def test_loop_stays_near_the_reference(answer, draw):
-    """With no reward but the KL penalty, the policy returns to the reference, and the reference waits where it was."""
+    """With no reward but the KL penalty, the policy returns to the reference."""
     penalises(answer, draw, {"n_updates": 16, "batch_size": 120, "max_new_tokens": 3, "minibatch_size": 120, "ppo_epochs": 2})
 
 
@@ -990,7 +990,7 @@ def generator(draw):
 @pytest.mark.exercise("bootstrap_ci")
 @pytest.mark.points(2)
 def test_bootstrap_of_skewed_values(answer, draw):
-    """The percentile interval of the mean, which reaches further to the side where the values do."""
+    """The percentile interval of the mean, longer on the side where the values are."""
     percentile_interval(answer, skewed(draw), 0.95, 20_000, fine=True, generator=generator(draw))
 
 
@@ -1002,14 +1002,14 @@ def test_bootstrap_level(answer, draw):
 
 @pytest.mark.exercise("bootstrap_ci")
 def test_bootstrap_of_many_values(answer, draw):
-    """The width falls with the root of the number of values; level, n_resamples and generator may be left out."""
+    """The width falls with the root of the number of values; the defaults."""
     rough_interval(answer, draw.normal(25, scale=2) - 1, generator=generator(draw))
     rough_interval(answer, draw.normal(400, scale=2) + 3, dtype=torch.float32)
 
 
 @pytest.mark.exercise("bootstrap_ci")
 def test_bootstrap_generator(answer, draw):
-    """The generator alone decides: the same seed gives the same interval, and the global random state stays."""
+    """The generator alone decides: one seed, one interval."""
     x, first = draw.normal(31, scale=2).exp(), seed(draw)
     runs = [interval_of(answer, x, generator=torch.Generator().manual_seed(s)) for s in (first, first, first + 1)]
     same, other = runs[0][0] == runs[1][0], runs[0][0] != runs[2][0]
