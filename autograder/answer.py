@@ -310,7 +310,7 @@ class Answer:
             agree = compare.close(found, expected, rtol, atol)
             if not agree.all():
                 pattern = compare.pattern(found, expected, mask) or ""
-                first = compare.first_difference(f"the gradient to {name}", found, expected, agree)
+                first = compare.first_difference(f"{name}.grad", found, expected, agree)
                 problems.append(
                     ("gradient", f"The gradient of the {result} with respect to {name} is wrong.", f"{first}.", pattern)
                 )
