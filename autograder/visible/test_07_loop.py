@@ -493,33 +493,43 @@ def handed_right(h, worth, config):
         return oracles.compute_gae(rewards, values, mask, gamma, lam)
 
     k1 = logprobs - ref
-    stories = [
-        (RIGHT, shaped(k1)), ("without the KL penalty", shaped(0 * k1)),
-        ("with the penalty's sign turned", shaped(-k1)),
-        ("with the absolute value of the KL", shaped(k1.abs())), ("with the KL counted twice", shaped(2 * k1)),
-        ("with the KL counted twice", shaped(k1, scores=scores - coefficient * (k1 * mask).sum(1))),
-        ("with gamma and lambda exchanged", shaped(k1, gamma=lam, lam=gamma)),
-        ("with the values one place late", shaped(k1, values=late)),
-        ("with a reference at temperature 1", shaped(logprobs - h.plain_ref)),
-        ("with both policies at temperature 1", shaped(plain - h.plain_ref)), ("without lambda", shaped(k1, lam=1.0)),
-        ("without gamma", shaped(k1, gamma=1.0)),
-    ]  # fmt: skip
-    advantages, returns = [], []
-    for name, (advantage, target) in stories:
-        white, other = (oracles.masked_whiten(advantage, mask, unbiased=u) for u in (False, True))
-        used = [white, other] if config["whiten_advantages"] else [advantage]
-        spare = (f"{name}, but not whitened", advantage) if config["whiten_advantages"] else (f"{name}, but whitened", white)
-        advantages += [(name, x) for x in used]
-        advantages += [spare]
-        returns += [(name, target)]
-        returns += [("from whitened advantages", white + values * mask), ("from whitened advantages", other + values * mask)]
-    advantages.sort(key=lambda item: item[0] != RIGHT)
-    returns.sort(key=lambda item: item[0] != RIGHT)
+    stories = {  # worked out as far as they are asked for: mostly the first is enough
+        RIGHT: lambda: shaped(k1),
+        "without the KL penalty": lambda: shaped(0 * k1),
+        "with the penalty's sign turned": lambda: shaped(-k1),
+        "with the absolute value of the KL": lambda: shaped(k1.abs()),
+        "with the KL counted twice": lambda: shaped(2 * k1),
+        "with the KL counted twice, on every token and in the score": lambda: shaped(
+            k1, scores=scores - coefficient * (k1 * mask).sum(1)
+        ),
+        "with gamma and lambda exchanged": lambda: shaped(k1, gamma=lam, lam=gamma),
+        "with the values one place late": lambda: shaped(k1, values=late),
+        "with a reference at temperature 1": lambda: shaped(logprobs - h.plain_ref),
+        "with both policies at temperature 1": lambda: shaped(plain - h.plain_ref),
+        "without lambda": lambda: shaped(k1, lam=1.0),
+        "without gamma": lambda: shaped(k1, gamma=1.0),
+    }
+
+    def advantages():
+        for name, story in stories.items():
+            plain, _ = story()
+            white = [oracles.masked_whiten(plain, mask, unbiased=unbiased) for unbiased in (False, True)]
+            used, spare, not_so = (white, plain, "not") if config["whiten_advantages"] else ([plain], white[0], "already")
+            yield from ((name, x) for x in used)
+            yield f"{name}, but {not_so} whitened", spare
+
+    def returns():
+        for name, story in stories.items():
+            plain, target = story()
+            yield name, target
+            for unbiased in (False, True):
+                yield "from whitened advantages", oracles.masked_whiten(plain, mask, unbiased=unbiased) + values * mask
+
     return [
         ("logprobs", [(RIGHT, logprobs), ("at temperature 1", plain), ("the reference's", ref)]),
         ("values", [(RIGHT, values), ("one place late", late)]),
-        ("advantages", advantages),
-        ("returns", returns),
+        ("advantages", advantages()),
+        ("returns", returns()),
     ]
 
 
