@@ -10,7 +10,7 @@ from pathlib import Path
 from rlhf_core.course import exercise_names, meant
 from rlhf_core.errors import UsageError
 
-from .reading import content_hash, require
+from .driver.reading import content_hash, require
 from .result import as_data, points
 
 

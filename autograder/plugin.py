@@ -123,7 +123,7 @@ def result_of(item, name):
 
 def handed_in(config):
     if SUBMISSION not in config.stash:
-        from .submission import read_submission
+        from .driver.loading import read_submission
 
         config.stash[SUBMISSION] = read_submission(config.option.submission)
     return config.stash[SUBMISSION]

@@ -13,10 +13,10 @@ import os
 import sys
 
 from .driver import limit
+from .driver.loading import Problem, Submission, read_submission
 from .engine import run_submission
 from .report import exercise_data
 from .show import exercise_text
-from .submission import Problem, Submission, read_submission
 
 
 def main():

@@ -111,8 +111,8 @@ def test_the_page_of_wrong_answers_is_fresh():
 @pytest.mark.parametrize("name", ["masked_mean", "gather_logprobs", "kl_estimate", "policy_loss", "response_mask"])
 def test_a_mistake_costs_points_in_no_other_exercise(name, tmp_path):
     """The exercises that call this one are checked with a right one in its place."""
+    from autograder.driver.loading import read_submission
     from autograder.engine import run_submission
-    from autograder.submission import read_submission
 
     mistake = wrong_answers(name)[0].forms[0]
     source = "from solutions.answers import *\n"

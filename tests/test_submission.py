@@ -7,10 +7,10 @@ import zipfile
 
 import pytest
 
+from autograder.driver.loading import read_submission
 from autograder.engine import run_submission
 from autograder.report import exercise_data
 from autograder.result import as_data
-from autograder.submission import read_submission
 from rlhf_core.cli import main
 from rlhf_core.course import exercise_names
 from rlhf_core.errors import UsageError
@@ -286,7 +286,7 @@ def test_a_python_file_with_a_syntax_error_loses_one_function(hand_in):
 
 
 def test_a_file_that_never_ends(hand_in, monkeypatch):
-    monkeypatch.setattr("autograder.submission.SECONDS", 0.3)
+    monkeypatch.setattr("autograder.driver.loading.SECONDS", 0.3)
     submission = hand_in("while True:\n    pass\n" + WIN_RATE)
     assert "had not been read" in graded(submission, "win_rate")["win_rate"].problem
 
