@@ -19,8 +19,7 @@ import torch
 from rlhf_core.data import load_reviews
 from rlhf_core.models import load_causal_lm, load_classifier, load_tokenizer
 
-from .driver import observe
-from .driver.call import Listed
+from .driver.call import Listed, observe
 from .oracles.policy import response_mask
 from .oracles.rewards import reward_scores
 from .plain_sampling import (

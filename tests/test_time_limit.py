@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from autograder.driver import TimeIsUp, time_limit
+from autograder.driver.limit import TimeIsUp, time_limit
 
 pytestmark = pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no alarm signal here")
 

@@ -2,6 +2,9 @@
 
 Cells and statements are run one by one, so that a syntax error or an exception in one costs what it holds and nothing else.  Of
 a notebook only what the answers need is run: a cell that trains for an hour or draws a picture is left alone.
+
+Of several definitions of an exercise the last one counts; but in a notebook that has it in its answer cell (the `grade_id` of
+that cell is the exercise's name) what other cells of the notebook define under the name does not count.
 """
 
 import ast
@@ -20,7 +23,7 @@ from rlhf_core.source import is_stub
 
 from .call import is_interrupt, quiet, raised
 from .limit import TimeIsUp, time_limit
-from .reading import Cell, Refused, read_cells, require
+from .reading import NOT_PYTHON, Cell, Refused, read_cells, require
 
 SECONDS = 20.0  # to run all statements
 
@@ -66,19 +69,20 @@ def read_submission(path) -> Submission:
         cells = read_cells(path)
     except Refused as refusal:
         return Submission(name, refused=str(refusal))
-    return Loader(path, cells).load()
+    return Loader(path, cells, SECONDS).load()
 
 
 class Loader:
     """Runs the statements of a submission in one module, and notes what became of each exercise."""
 
-    def __init__(self, path: Path, cells: list[Cell]):
-        self.path, self.cells = path, cells
+    def __init__(self, path: Path, cells: list[Cell], seconds: float):
+        self.path, self.cells, self.seconds = path, cells, seconds
         self.exercises = exercises()
         self.submission = Submission(path.resolve().stem, files=tuple(dict.fromkeys(cell.name for cell in cells)))
         self.module = types.ModuleType("submission")
         self.module.__file__ = str(path)
         self.places: dict[str, list[str]] = {}  # where each exercise is written
+        self.answered: set[tuple[str, str]] = set()  # (notebook, exercise) that its answer cell defines
         self.failed_imports: dict[str, str] = {}  # the name that is missing -> why
         self.definitions: list[str] = []  # the names of all functions and classes
         self.trouble: list[tuple[str, str]] = []  # (names of exercises it may have cost, sentence)
@@ -91,11 +95,11 @@ class Loader:
         sys.modules["submission"] = self.module
         sys.path.insert(0, folder)
         try:
-            with quiet(io.StringIO()), time_limit(SECONDS):
+            with quiet(io.StringIO()), time_limit(self.seconds):
                 self._run_statements()
         except TimeIsUp:
             for name in self.exercises:
-                said = f"the file had not been read after {SECONDS:g} s: take what trains or loads out of it"
+                said = f"the file had not been read after {self.seconds:g} s: take what trains or loads out of it"
                 self.submission.problems.setdefault(name, Problem("time_out", f"{name} was not reached: {said}."))
         finally:
             sys.path.remove(folder)
@@ -107,11 +111,11 @@ class Loader:
     def _run_statements(self):
         statements = []
         for cell in self.cells:
-            text = cell.text or cell.source
-            linecache.cache[cell.name] = (len(text), None, text.splitlines(keepends=True), cell.name)
+            lines = [f"{line}\n" for line in cell.source.split("\n")]
+            linecache.cache[cell.name] = (len(cell.source), None, lines, cell.name)
             try:
                 statements += [(cell, statement) for statement in ast.parse(cell.source).body]
-            except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+            except NOT_PYTHON as error:
                 self._note_syntax_error(cell, error)
         self.definitions = [s.name for _, s in statements if isinstance(s, ast.FunctionDef | ast.ClassDef)]
         needed = self._needed([statement for cell, statement in statements if cell.notebook])
@@ -131,7 +135,7 @@ class Loader:
         except BaseException as error:
             if is_interrupt(error) or isinstance(error, TimeIsUp):
                 raise
-            seen = raised(error, self.submission.files, SECONDS)
+            seen = raised(error, self.submission.files, self.seconds)
             reason = f"{seen.type}: {seen.message} ({seen.where or place})"
             names = [getattr(statement, "name", ""), *(n.id for n in ast.walk(statement) if isinstance(n, ast.Name))]
             if isinstance(statement, ast.Import | ast.ImportFrom):

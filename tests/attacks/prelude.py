@@ -1,0 +1,45 @@
+"""Stands before every attack, after a line that sets CANARY: what the attack may go for, and how it tells that it got it."""
+
+import os
+import sys
+
+import torch
+
+from rlhf_core.advantages import compute_gae
+
+
+def escaped(what):
+    """Say that the sandbox has let something through, in every way that ends in the results."""
+    said = f"{CANARY.mark}: {str(what)[:300]}"
+    os.write(2, said.encode("utf-8", "replace") + b"\n")
+    raise RuntimeError(said)
+
+
+def in_call(attack):
+    """Decorator: the attack is what compute_gae does before it returns zeros."""
+
+    @compute_gae.implement
+    def compute_gae_by_attack(rewards, values, mask, gamma, lam):
+        attack()
+        return torch.zeros_like(rewards), torch.zeros_like(values)
+
+    return attack
+
+
+def socket_of():
+    """The driver's connection to the grader."""
+    import gc
+    import socket
+
+    return next(thing for thing in gc.get_objects() if isinstance(thing, socket.socket) and thing.fileno() >= 0)
+
+
+def frame_of(**fields):
+    """A frame that looks like the driver's own report of a call."""
+    from autograder.driver.frames import pack
+
+    report = {
+        "returned": None, "requires_grad": False, "gradients": {}, "changed": [], "moved_random_state": False, "raised": None,
+        "printed": "",
+    }  # fmt: skip
+    return pack(report | fields)
