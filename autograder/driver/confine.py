@@ -55,8 +55,8 @@ def no_new_privileges():
 
 CREATE_RULESET, ADD_RULE, RESTRICT_SELF = 444, 445, 446  # on every machine
 EXECUTE, WRITE_FILE, READ_FILE, READ_DIR, REMOVE_DIR, REMOVE_FILE = (1 << bit for bit in range(6))
-MAKE_DIR, MAKE_REG, MAKE_SYM, REFER, TRUNCATE = 1 << 7, 1 << 8, 1 << 12, 1 << 13, 1 << 14
-FILE_RIGHTS = {1: (1 << 13) - 1, 2: (1 << 14) - 1, 3: (1 << 15) - 1, 4: (1 << 15) - 1, 5: (1 << 16) - 1}  # known to each ABI
+MAKE_DIR, MAKE_REG, MAKE_SYM, REFER, TRUNCATE = (1 << bit for bit in (7, 8, 12, 13, 14))  # and nothing makes devices
+RIGHTS = {1: 13, 2: 14, 3: 15, 4: 15, 5: 16}  # how many of them each ABI knows; later ones know no more
 READING = EXECUTE | READ_FILE | READ_DIR
 WRITING = READING | WRITE_FILE | REMOVE_DIR | REMOVE_FILE | MAKE_DIR | MAKE_REG | MAKE_SYM | REFER | TRUNCATE
 OF_A_FILE = EXECUTE | READ_FILE | WRITE_FILE | TRUNCATE  # the rest means something for folders alone
@@ -78,9 +78,10 @@ def landlock(readable, writable):
     and in which files, folders and symbolic links may be made and removed.  What does not exist is skipped.
 
     Left alone: metadata (stat, chmod, utime), UDP, and Unix sockets that lie in a folder; filter_syscalls denies all but stat.
+    multiprocessing's locks lie in /dev/shm, a place that workers must not share: without it there are none.
     """
     abi = landlock_abi()
-    known = FILE_RIGHTS[min(abi, max(FILE_RIGHTS)) or 1]
+    known = (1 << RIGHTS.get(abi, 16)) - 1
     attributes = struct.pack("=QQQ", known, TCP, SCOPES)[: 8 if abi < 4 else 16 if abi < 6 else 24]
     rules = system_call("landlock_create_ruleset", CREATE_RULESET, attributes, len(attributes), 0)
     try:
@@ -140,8 +141,11 @@ def filter_syscalls(single_group: bool):
     single_group: neither this process nor its children can leave its process group, so that one killpg ends all; and signals go
     to that group or to this process alone, not even from a child to itself.
 
-    Unknown calls are said not to exist, and neither is clone3, so that the C library takes clone, whose flags can be seen here.
-    A call in another architecture's numbers kills the process.  Raises OSError (ENOTSUP) but on x86_64 and aarch64.
+    Calls newer than this filter are said not to exist, and so is clone3: the C library then takes clone, whose flags can be seen.
+    A call by the numbers of another architecture kills the process.  Raises OSError (ENOTSUP) but on x86_64 and aarch64.
+
+    Torch's own way to hand a tensor to another process is a socket with a name, and is denied with the others; shutil.copy fails
+    when it comes to the mode of the copy.
     """
     machine = os.uname().machine
     if machine not in ARCHITECTURES or not sys.platform.startswith("linux"):

@@ -1,24 +1,26 @@
 """What crosses between the grader and a worker: JSON and plain tensors, in frames of a known length.
 
-    | 4 bytes: length of the JSON | 4 bytes: length of the tensors | JSON, UTF-8 | tensors, safetensors |
+    | 4 bytes: length of the JSON | 4 bytes: length of the numbers | JSON, UTF-8 | the numbers of all tensors |
 
-Neither part can carry code.  A tensor in the JSON is its number among the tensors, a generator the seed that it starts from.
+Neither part can carry code.  In the JSON a tensor is its dtype, its shape and the place of its numbers, a generator the seed
+that it starts from.
 """
 
 import json
 import math
 import struct
 
-import safetensors.torch
 import torch
-from safetensors import SafetensorError
 
 HEAD = struct.Struct(">II")
 LARGEST = 64 * 2**20  # bytes of a frame
 DEEPEST = 40  # containers within containers
-WIDEST = 2**63  # integers
-DTYPES = {torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.bool,
-          torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8}  # fmt: skip
+WIDEST = 2**63  # integers, and what the sizes of an empty tensor may multiply to
+DTYPES = {
+    str(dtype).removeprefix("torch."): dtype
+    for dtype in (torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.bool,
+                  torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
+}  # fmt: skip
 
 
 class BrokenFrame(Exception):
@@ -30,15 +32,14 @@ def pack(value) -> bytes:
 
     Raises BrokenFrame for anything else, and for what is too large.
     """
-    tensors = {}
-    head = json.dumps(encoded(value, tensors, 0)).encode()
-    body = safetensors.torch.save(tensors) if tensors else b""
-    if HEAD.size + len(head) + len(body) > LARGEST:
-        raise BrokenFrame(f"it takes {len(head) + len(body):,} bytes, and {LARGEST:,} is the most that is handed on")
-    return HEAD.pack(len(head), len(body)) + head + body
+    numbers = bytearray()
+    head = json.dumps(encoded(value, numbers, 0)).encode()
+    if HEAD.size + len(head) + len(numbers) > LARGEST:
+        raise BrokenFrame(f"it takes {len(head) + len(numbers):,} bytes, and {LARGEST:,} is the most that is handed on")
+    return HEAD.pack(len(head), len(numbers)) + head + numbers
 
 
-def encoded(value, tensors, depth):
+def encoded(value, numbers, depth):
     if depth > DEEPEST:
         raise BrokenFrame(f"it is nested more than {DEEPEST} deep")
     if value is None or isinstance(value, bool | float | str):
@@ -48,21 +49,35 @@ def encoded(value, tensors, depth):
             raise BrokenFrame("it holds an integer of more than 64 bits")
         return int(value)
     if isinstance(value, torch.Tensor):
-        if value.dtype not in DTYPES or value.layout != torch.strided or value.device.type == "meta":
-            raise BrokenFrame(f"it holds a tensor of {value.dtype}, {value.layout}")
-        name = str(len(tensors))
-        tensors[name] = value.detach().cpu().clone(memory_format=torch.contiguous_format)
-        return {"tensor": name}
+        return {"tensor": placed(value, numbers)}
     if isinstance(value, torch.Generator):
         return {"generator": value.initial_seed()}
     if isinstance(value, bytes):
-        return {"bytes": encoded(torch.frombuffer(bytearray(value or b"\0"), dtype=torch.uint8)[: len(value)], tensors, depth)}
+        return {"bytes": added(value, numbers)}
     if isinstance(value, tuple | list):
-        items = [encoded(item, tensors, depth + 1) for item in value]
+        items = [encoded(item, numbers, depth + 1) for item in value]
         return {"tuple" if type(value) is tuple else "list": items}
     if isinstance(value, dict):
-        return {"dict": [[encoded(k, tensors, depth + 1), encoded(v, tensors, depth + 1)] for k, v in value.items()]}
+        return {"dict": [[encoded(k, numbers, depth + 1), encoded(v, numbers, depth + 1)] for k, v in value.items()]}
     raise BrokenFrame(f"it holds a {type(value).__name__}")
+
+
+def placed(tensor, numbers) -> list:
+    name = str(tensor.dtype).removeprefix("torch.")
+    if name not in DTYPES or tensor.layout != torch.strided or tensor.device.type == "meta":
+        raise BrokenFrame(f"it holds a tensor of {name}, {tensor.layout}")
+    if LARGEST < tensor.numel() * tensor.element_size():
+        raise BrokenFrame(f"it holds a tensor of {tensor.numel():,} elements")
+    flat = tensor.detach().cpu().resolve_conj().resolve_neg().reshape(-1).clone(memory_format=torch.contiguous_format)
+    return [name, list(tensor.shape), *added(flat.view(torch.uint8).numpy().tobytes(), numbers)]
+
+
+def added(content: bytes, numbers: bytearray) -> list[int]:
+    """Where the content now lies: first byte and length."""
+    numbers.extend(bytes(-len(numbers) % 8))
+    start = len(numbers)
+    numbers.extend(content)
+    return [start, len(content)]
 
 
 def lengths(head: bytes, largest=LARGEST) -> tuple[int, int]:
@@ -73,19 +88,17 @@ def lengths(head: bytes, largest=LARGEST) -> tuple[int, int]:
     return parts
 
 
-def unpack(head: bytes, body: bytes, listed=list):
+def unpack(head: bytes, numbers: bytes, listed=list):
     """The value in the two parts of a frame. listed: what to make of a list. Raises BrokenFrame for anything but a frame."""
     try:
-        tensors = safetensors.torch.load(body) if body else {}
-        value = decoded(json.loads(head), tensors, listed, 0)
+        return decoded(json.loads(head), bytearray(numbers), listed, 0)
     except BrokenFrame:
         raise
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, SafetensorError, OverflowError, RuntimeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError, RuntimeError) as error:
         raise BrokenFrame(f"{type(error).__name__} while it was read") from None
-    return value
 
 
-def decoded(value, tensors, listed, depth):
+def decoded(value, numbers, listed, depth):
     if depth > 2 * DEEPEST:
         raise BrokenFrame("it is nested too deep")
     if value is None or isinstance(value, bool | float):
@@ -97,19 +110,36 @@ def decoded(value, tensors, listed, depth):
     (kind, content), *more = value.items()
     if more:
         raise BrokenFrame("an object of several keys")
-    if kind == "tensor":
-        tensor = tensors[content]
-        if tensor.dtype not in DTYPES:
-            raise BrokenFrame(f"a tensor of {tensor.dtype}")
-        return tensor.clone()
     if kind == "generator":
         return torch.Generator().manual_seed(content)
-    if kind == "bytes":
-        return decoded(content, tensors, listed, depth).numpy().tobytes()
     if not isinstance(content, list):
         raise BrokenFrame(f"a {kind!r} of no items")
+    if kind == "tensor":
+        return tensor_at(numbers, *content)
+    if kind == "bytes":
+        return bytes(part(numbers, *content))
     if kind in ("tuple", "list"):
-        return {"tuple": tuple, "list": listed}[kind](decoded(item, tensors, listed, depth + 1) for item in content)
+        return {"tuple": tuple, "list": listed}[kind](decoded(item, numbers, listed, depth + 1) for item in content)
     if kind == "dict":
-        return {decoded(k, tensors, listed, depth + 1): decoded(v, tensors, listed, depth + 1) for k, v in content}
+        return {decoded(k, numbers, listed, depth + 1): decoded(v, numbers, listed, depth + 1) for k, v in content}
     raise BrokenFrame(f"a value of the kind {kind!r}")
+
+
+def tensor_at(numbers, name, shape, start, length) -> torch.Tensor:
+    dtype = DTYPES[name]
+    if any(type(size) is not int or not 0 <= size < 2**31 for size in shape) or len(shape) > 16:
+        raise BrokenFrame(f"a tensor of shape {shape}")
+    if math.prod(shape) * dtype.itemsize != length or math.prod(size or 1 for size in shape) >= WIDEST:
+        raise BrokenFrame(f"a tensor of shape {shape} in {length} bytes")
+    content = part(numbers, start, length)
+    if not length:
+        return torch.empty(shape, dtype=dtype)
+    flat = torch.frombuffer(bytearray(content), dtype=torch.uint8)
+    flat = flat != 0 if dtype is torch.bool else flat.view(dtype)  # a byte of 2 is no bool, whatever torch makes of it
+    return flat.reshape(shape)
+
+
+def part(numbers, start, length):
+    if type(start) is not int or type(length) is not int or not 0 <= start <= start + length <= len(numbers):
+        raise BrokenFrame("numbers that lie outside of the frame")
+    return memoryview(numbers)[start : start + length]

@@ -11,44 +11,59 @@ from dataclasses import dataclass
 from rlhf_core.course import exercise_names
 from rlhf_core.source import is_stub
 
+from .reading import NOT_PYTHON, Cell
+
 LONGEST = 20_000  # bytes of a source, and of a normal form
-UNREADABLE = (SyntaxError, ValueError, RecursionError, MemoryError)
 DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
 def answers_of(cells) -> dict[str, dict[str, str]]:
-    """By exercise, `source`: the last definition without its decorators, with what it uses of the same submission; `normal`:
-    the same in the normal form.  Each is cut at LONGEST bytes.  What is missing, a stub or not to be read is left out.
+    """By exercise, `source`: the definition that counts, without its decorators, with what it uses of the same submission;
+    `normal`: the same in the normal form.  Each is cut at LONGEST bytes.  What is missing, a stub or unreadable is left out.
 
-    cells: reading.Cell, in order.  Nothing of them is run.
+    cells: in order.  Nothing of them is run.
     """
     names = set(exercise_names())
     written, answers, imports = {}, {}, {}
     for part in parts_of(cells):
-        imports |= imported(part.statement)
-        own_name = bound_by(part.statement)
-        for name in implemented(part.statement) & names or {own_name} & names:
-            # `win_rate = win_rate(after, before)` keeps a result under the name of the function, and is no answer.
-            if isinstance(part.statement, DEFINITIONS) or name not in answers:
-                answers[name] = part
+        try:
+            imports |= imported(part.statement)
+            own_name = bound_by(part.statement)
+            for name in implemented(part.statement) & names or {own_name} & names:
+                if counts(part, name, answers.get(name)):
+                    answers[name] = part
+        except NOT_PYTHON:
+            continue
         if own_name not in names:
             written[own_name] = part
     found = {}
     for name, part in answers.items():
         try:
-            if not is_stub(part.statement):
-                found[name] = answer(part, written, imports)
-        except UNREADABLE:
+            found[name] = answer(part, written, imports)
+        except NOT_PYTHON:
             continue
     return {name: found[name] for name in exercise_names() if name in found}
 
 
 @dataclass
 class Part:
-    """A statement at the top level of a submission, and its lines."""
+    """A statement at the top level of a submission, where it stands, and its lines."""
 
     statement: ast.stmt
+    cell: Cell
     text: str
+
+
+def counts(part: Part, name: str, before: Part | None) -> bool:
+    """Whether this is the answer to an exercise from now on, as `loading` decides: the last definition is, though none outside
+    of the answer cell of a notebook where there is one in it."""
+    if is_stub(part.statement):
+        return False
+    if before is None:
+        return True
+    if not isinstance(part.statement, DEFINITIONS):  # as in `win_rate = win_rate(after, before)`, which is no answer
+        return False
+    return part.cell.grade_id == name or before.cell.grade_id != name or part.cell.file != before.cell.file
 
 
 def parts_of(cells):
@@ -58,12 +73,12 @@ def parts_of(cells):
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # "invalid escape sequence" is not for the one who grades
                 statements = list(unfolded(ast.parse(cell.source).body))
-        except UNREADABLE:
+        except NOT_PYTHON:
             continue
         lines = re.split(r"\r\n|\r|\n", cell.source)  # as Python counts them; str.splitlines knows more line ends
         for statement in statements:
             text = "\n".join(lines[statement.lineno - 1 : statement.end_lineno])
-            yield Part(statement, textwrap.dedent(text))
+            yield Part(statement, cell, textwrap.dedent(text))
 
 
 def unfolded(statements):

@@ -121,11 +121,14 @@ class Loader:
         needed = self._needed([statement for cell, statement in statements if cell.notebook])
         for cell, statement in statements:
             if not cell.notebook or statement in needed:
-                self._run(cell, statement)
+                try:
+                    self._run(cell, statement)
+                except RecursionError as error:  # it is nested so deep that it cannot even be looked at
+                    self._note_syntax_error(cell, error)
 
     def _run(self, cell, statement):
         before = {name: exercise.mine for name, exercise in self.exercises.items()}
-        place = f"line {statement.lineno} of {cell.name}"
+        place = place_of(cell, statement)
         try:
             code = compile(ast.Module([statement], []), cell.name, "exec", dont_inherit=True)
             exec(code, vars(self.module))
@@ -145,12 +148,13 @@ class Loader:
             self.trouble.append((" ".join(names), reason))
         for name, exercise in self.exercises.items():
             if exercise.mine is not before[name]:
-                self._take(name, exercise.mine, statement, place)
+                self._take(name, exercise.mine, cell, statement)
             elif not isinstance(statement, ast.Import | ast.ImportFrom):
-                self._take_plain(name, exercise, statement, place)
+                self._take_plain(name, exercise, cell, statement)
 
-    def _take_plain(self, name, exercise, statement, place):
+    def _take_plain(self, name, exercise, cell, statement):
         """A plain definition under an exercise's name is an answer, too; calls of it go through the exercise from now on."""
+        place = place_of(cell, statement)
         thing = vars(self.module).get(name)
         if thing is None or isinstance(thing, Exercise) or self.submission.implementations.get(name) is thing:
             return
@@ -164,9 +168,9 @@ class Loader:
         except SignatureMismatch as error:
             self._refuse(name, error, place)
             return
-        self._take(name, thing, statement, place)
         if not inspect.isclass(thing):
             vars(self.module)[name] = exercise
+        self._take(name, thing, cell, statement)
 
     def _refuse(self, name, error, place):
         """A definition with another signature; an earlier one stays in force, as it does in the notebook."""
@@ -176,17 +180,31 @@ class Loader:
         else:
             self.submission.problems[name] = Problem("wrong_signature", message)
 
-    def _take(self, name, implementation, statement, place):
+    def _take(self, name, implementation, cell, statement):
+        place, stub, in_answer_cell = place_of(cell, statement), is_stub(statement), cell.grade_id == name
+        overruled = (cell.file, name) in self.answered and not in_answer_cell
+        if name in self.submission.implementations and (stub or overruled):
+            self._pass_over(name, f"{'the stub' if stub else 'a definition'} of {name} ({place})")
+            return
+        if in_answer_cell and not stub:
+            self.answered.add((cell.file, name))
         self.places.setdefault(name, []).append(place)
         self.submission.problems.pop(name, None)
         self.submission.implementations[name] = implementation
-        if is_stub(statement):
+        if stub:
             self.submission.implementations.pop(name)
             message = f"{name} is still the stub ({place}): write its body."
             self.submission.problems[name] = Problem("stub", message)
         if len(self.places[name]) > 1:
             where = " and ".join(self.places[name])
             self.submission.notes[name] = f"{name} is written {len(self.places[name])} times ({where}): the last one counts."
+
+    def _pass_over(self, name, what):
+        """Put the definition that counts back in its place."""
+        counts = self.submission.implementations[name]
+        self.exercises[name].mine = counts
+        vars(self.module)[name] = counts if inspect.isclass(counts) else self.exercises[name]
+        self.submission.notes[name] = f"{what} does not count: the one that does is {self.places[name][-1]}."
 
     def _note_syntax_error(self, cell, error):
         line = getattr(error, "lineno", None)
@@ -219,7 +237,7 @@ class Loader:
 
     def _named_alike(self, name) -> str | None:
         """A function or class of the submission under nearly this name, which is no other exercise's."""
-        lower = {n.lower(): n for n in self.definitions if n not in self.exercises}
+        lower = {n.lower(): n for n in self.definitions[:500] if n not in self.exercises}
         near = difflib.get_close_matches(name.lower(), lower, n=1, cutoff=0.85)
         return lower[near[0]] if near else None
 
@@ -235,6 +253,10 @@ class Loader:
             names |= {n.id for s in more for n in ast.walk(s) if isinstance(n, ast.Name)}
 
 
+def place_of(cell: Cell, statement) -> str:
+    return f"line {statement.lineno} of {cell.name}"
+
+
 def by_names(error: SignatureMismatch) -> str:
     """What to do about it, where it is the parameters that differ."""
     return ". The checks call it by these names: take over the first line of the exercise." if " takes " in str(error) else "."
@@ -242,17 +264,19 @@ def by_names(error: SignatureMismatch) -> str:
 
 def defined(statement) -> set[str]:
     """The names that a top-level statement binds or changes."""
-    if isinstance(statement, ast.FunctionDef | ast.ClassDef | ast.AsyncFunctionDef):
-        return {statement.name}
-    if isinstance(statement, ast.Import | ast.ImportFrom):
-        return {(alias.asname or alias.name).split(".")[0] for alias in statement.names}
-    if isinstance(statement, ast.Assign | ast.AugAssign | ast.AnnAssign):
-        targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
-        return {n.id for target in targets for n in ast.walk(target) if isinstance(n, ast.Name)}
-    if isinstance(statement, ast.If | ast.Try):
-        return {name for child in ast.walk(statement) if child is not statement and isinstance(child, ast.stmt)
-                for name in defined(child)}  # fmt: skip
-    return set()
+    names, inside = set(), [statement]
+    while inside:
+        node = inside.pop()
+        if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.AsyncFunctionDef):
+            names.add(node.name)
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            names |= {(alias.asname or alias.name).split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.Assign | ast.AugAssign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            names |= {n.id for target in targets for n in ast.walk(target) if isinstance(n, ast.Name)}
+        elif isinstance(node, ast.If | ast.Try | ast.ExceptHandler):
+            inside += ast.iter_child_nodes(node)
+    return names
 
 
 def implements(statement, names) -> bool:

@@ -34,6 +34,7 @@ MOST_CELLS = 2_000
 MOST_MEMBERS = 2_000  # of an archive
 MOST_ARCHIVES = 20
 UNPACKED = 64 * 2**20  # bytes of a tar archive, with what is not read of it
+ZIP_HEADER = 30  # bytes before a member, at least
 RATIO = 200  # of what a member of a zip unpacks to, from 1 MiB on
 BROKEN_PIECES = 50  # of a .py file that get a message each
 
@@ -253,7 +254,7 @@ def zipped(content: bytes) -> list[Member]:
     for member in sorted(members, key=lambda member: member.header_offset):
         if member.header_offset < end:
             raise Refused("its members lie upon each other")
-        end = member.header_offset + zipfile.sizeFileHeader + member.compress_size
+        end = member.header_offset + ZIP_HEADER + member.compress_size
     names = [plain_name(member.orig_filename) for member in members]
     return [
         Member(name, member.file_size, functools.partial(inflated, archive, member))
@@ -396,10 +397,11 @@ def python_cells(name: str, text: str) -> list[Cell]:
             pieces.append(range(start, index))
             start = index
     pieces.append(range(start, len(lines)))
-    broken = [piece for piece in pieces if not is_python("\n".join(lines[index] for index in piece))]
-    apart = [*([piece] for piece in broken[:BROKEN_PIECES]), broken[BROKEN_PIECES:]]
-    whole = [piece for piece in pieces if piece not in broken]
-    return [Cell(name, only(lines, group), notebook=False) for group in (*apart, whole) if group]
+    whole, broken = [], []
+    for piece in pieces:
+        (whole if is_python("\n".join(lines[index] for index in piece)) else broken).append(piece)
+    groups = [*([piece] for piece in broken[:BROKEN_PIECES]), broken[BROKEN_PIECES:], whole]
+    return [Cell(name, only(lines, group), notebook=False) for group in groups if group]
 
 
 def only(lines, pieces) -> str:

@@ -19,10 +19,10 @@ import torch
 
 from rlhf_core.exercise import exercises, use
 
-from . import loading
 from .call import Observation, Raised, observe
 from .frames import HEAD, BrokenFrame, lengths, pack, unpack
 from .likeness import answers_of
+from .loading import Loader
 from .reading import Cell, Refused, cells_of_files
 
 LONGEST = 500  # characters of what an exception says
@@ -36,7 +36,7 @@ def serve(connection):
         reply = getattr(worker, question.pop("do"))(**question)
         try:
             frame = pack(reply)
-        except BrokenFrame as error:
+        except (BrokenFrame, RuntimeError, TypeError, ValueError) as error:
             frame = pack(as_reply(Observation(raised=Raised("TypeError", f"what came back cannot be judged: {error}", None))))
         connection.sendall(frame)
 
@@ -81,8 +81,7 @@ class Worker:
         torch.manual_seed(seed)
         cells = [Cell(**cell) for cell in cells]
         write_modules(cells)
-        loading.SECONDS = seconds
-        submission = loading.Loader(FOLDER.resolve(), cells).load()
+        submission = Loader(FOLDER.resolve(), cells, seconds).load()
         self.files = submission.files
         if exercise is not None:
             self.under_test = submission.implementations.get(exercise)

@@ -33,7 +33,7 @@ CANVAS = re.compile(r"[^_]+_(LATE_)?\d+_(\d+_.+|text\.html)", re.IGNORECASE)
 
 # Names that `grade` and `report` use in the folder of results themselves, and names that Windows gives to devices.
 RESERVED = {"class.html", "class.json", "results.csv", "results.json", "index.html", "lost+found"}
-DEVICES = {"con", "prn", "aux", "nul", "conin$", "conout$"} | {f"{port}{n}" for port in ("com", "lpt") for n in range(10)}
+DEVICES = {"con", "prn", "aux", "nul"} | {f"{port}{n}" for port in ("com", "lpt") for n in range(10)}
 LONGEST_NAME = 120  # characters
 PUNCTUATION = " ._-+@,'()=~"
 # Letters and marks that are not drawn, so that two names with and without them look the same, and some file systems agree.
@@ -129,7 +129,7 @@ def hard_link(facts: os.stat_result) -> str | None:
 
 
 def with_folders(found) -> list[Entry]:
-    """found: (name, path, why it is refused). Who has a name that cannot be, or that another has too, gets a folder of other name."""
+    """found: (name, path, why it is refused). A name that cannot be, or that two have, is refused, and gets another folder."""
     reasons = [unfit_name(name) for name, _, _ in found]
     owners = {}
     for index, (name, _, _) in enumerate(found):

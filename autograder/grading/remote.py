@@ -4,6 +4,7 @@
 """
 
 import ast
+import functools
 import inspect
 import math
 import sys
@@ -96,6 +97,7 @@ def text(value) -> str:
     return value
 
 
+@functools.cache
 def others(exercise: str) -> list:
     """The reference answers to all exercises but one, as [names, source] of each module; none in an edition without them.
 
@@ -117,7 +119,8 @@ def without(exercise: str, module: str) -> str:
     lines = source.splitlines(keepends=True)
     for node in ast.parse(source).body:
         if getattr(node, "name", None) == exercise:
-            lines[node.lineno - 1 : node.end_lineno] = [f"from {exercises()[exercise].__module__} import {exercise}\n"]
+            first = min(part.lineno for part in (node, *node.decorator_list))
+            lines[first - 1 : node.end_lineno] = [f"from {exercises()[exercise].__module__} import {exercise}\n"]
     return "".join(lines)
 
 

@@ -22,7 +22,7 @@ from rlhf_core.exercise import reference_answers
 WINDOW = 6  # tokens in a row that have to agree
 ALIKE = 0.6  # of the windows of two answers together, the share that both have
 LEAST = 10.0  # tokens of their own that two answers to an exercise share; less is an idiom
-ENOUGH = 80.0  # tokens of their own that two students share, over all exercises
+ENOUGH = 60.0  # tokens of their own that two students share, over all exercises
 
 
 @dataclass

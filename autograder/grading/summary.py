@@ -63,7 +63,11 @@ KINDS = {
 
 def brief(data: dict) -> dict:
     """A result without its checks: of each exercise state, points, and what the first check that failed is filed under."""
-    exercises = {name: exercise | {"checks": None, "diagnosis": diagnosis_of(exercise)} for name, exercise in data["exercises"].items()}
+    kept = ("state", "points", "max_points")
+    exercises = {
+        name: {key: exercise[key] for key in kept} | {"diagnosis": diagnosis_of(exercise)}
+        for name, exercise in data["exercises"].items()
+    }
     return data | {"exercises": exercises}
 
 
@@ -75,6 +79,7 @@ def summary(results: list[dict], pairs=(), skipped=None) -> dict:
     """results: `brief` ones.  pairs: `similar.Pair`.  skipped: by folder, why its result was not read."""
     in_state = {state: [r for r in results if r["state"] == state] for state in ("graded", "refused", "not_graded")}
     points = [result["points"] for result in in_state["graded"]]
+    names = {name for result in results for name in result["exercises"]}
     most = max((result["max_points"] for result in results), default=0.0)
     return {
         "schema": 1,
@@ -83,7 +88,7 @@ def summary(results: list[dict], pairs=(), skipped=None) -> dict:
         "max_points": most,
         "points": spread(points),
         "histogram": histogram(points, most),
-        "exercises": {name: of_exercise(name, results) for name in exercise_names() if any(name in r["exercises"] for r in results)},
+        "exercises": {name: of_exercise(name, results) for name in exercise_names() if name in names},
         "slowest": [
             {"submission": result["submission"], "wall_s": result["wall_s"]}
             for result in sorted(results, key=lambda result: -result["wall_s"])[:SLOWEST]

@@ -9,10 +9,11 @@ gets a 0 for what was refused or not graded.
 
 import csv
 import io
+import unicodedata
 
 from rlhf_core.course import exercise_names
 
-FORMULA = tuple("=+-@\t\r\n＝＋－＠")  # what makes a spreadsheet run a cell; the wide ones do so in some languages
+FORMULA = ("=", "+", "-", "@")  # what makes a spreadsheet run a cell; in some languages their wide forms do, too
 
 
 def as_csv(results: list[dict]) -> bytes:
@@ -42,4 +43,5 @@ def cells(result, name) -> tuple:
 def inert(text: str) -> str:
     """Text that a spreadsheet shows and does not run: an apostrophe before what would begin a formula."""
     text = text.replace("\0", "")
-    return f"'{text}" if text.startswith(FORMULA) or text.lstrip().startswith(FORMULA) else text
+    begins = unicodedata.normalize("NFKC", text).lstrip().startswith(FORMULA) or text.startswith(("\t", "\r", "\n"))
+    return f"'{text}" if begins else text

@@ -5,7 +5,7 @@ import time
 
 import psutil
 
-EVERY = 0.25  # seconds
+EVERY = 0.5  # seconds
 SLACK = 512 * 2**20  # bytes that the zygote itself takes
 
 

@@ -1,4 +1,7 @@
-"""Sends its frame a byte at a time, each well within any time limit for one read. Earns masked_mean 2."""
+"""Sends its frame a byte at a time, each well within any time limit for one read.
+
+Earns: masked_mean 2
+"""
 
 import time
 

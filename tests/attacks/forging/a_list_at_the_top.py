@@ -1,4 +1,7 @@
-"""Sends JSON of a type that the encoding has no use for. Earns masked_mean 2."""
+"""Sends JSON of a type that the encoding has no use for.
+
+Earns: masked_mean 2
+"""
 
 import json
 import struct

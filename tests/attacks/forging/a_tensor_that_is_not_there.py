@@ -1,4 +1,7 @@
-"""Names a tensor that it does not send. Earns masked_mean 2."""
+"""Names a tensor that it does not send.
+
+Earns: masked_mean 2
+"""
 
 import json
 import struct

@@ -1,4 +1,7 @@
-"""Sends 60 MiB of the smallest values that JSON has, to fill the grader's memory. Earns masked_mean 2."""
+"""Sends 60 MiB of the smallest values that JSON has, to fill the grader's memory.
+
+Earns: masked_mean 2
+"""
 
 import struct
 

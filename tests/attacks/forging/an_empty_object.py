@@ -1,4 +1,7 @@
-"""Sends an object without a key. Earns masked_mean 2."""
+"""Sends an object without a key.
+
+Earns: masked_mean 2
+"""
 
 import json
 import struct

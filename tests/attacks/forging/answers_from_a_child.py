@@ -1,4 +1,7 @@
-"""Leaves a child behind that goes on answering on the connection while the worker itself is gone. Earns masked_mean 2."""
+"""Leaves a child behind that goes on answering on the connection while the worker itself is gone.
+
+Earns: masked_mean 2
+"""
 
 
 @in_call

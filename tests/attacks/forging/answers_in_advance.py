@@ -1,4 +1,7 @@
-"""Sends the answers to later questions before they are asked. Earns masked_mean 2."""
+"""Sends the answers to later questions before they are asked.
+
+Earns: masked_mean 2
+"""
 
 import threading
 import time

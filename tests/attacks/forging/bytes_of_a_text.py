@@ -1,4 +1,7 @@
-"""Sends bytes that are a text, and a generator whose seed is none. Earns masked_mean 2."""
+"""Sends bytes that are a text, and a generator whose seed is none.
+
+Earns: masked_mean 2
+"""
 
 import json
 import struct

@@ -1,4 +1,7 @@
-"""Reports names of changed inputs that are tensors. Earns masked_mean 2."""
+"""Reports names of changed inputs that are tensors.
+
+Earns: masked_mean 2
+"""
 
 
 @in_call

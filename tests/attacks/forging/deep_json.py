@@ -1,4 +1,7 @@
-"""Sends JSON nested a million deep. Earns masked_mean 2."""
+"""Sends JSON nested a million deep.
+
+Earns: masked_mean 2
+"""
 
 import json
 import struct

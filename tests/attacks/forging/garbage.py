@@ -1,4 +1,7 @@
-"""Sends random bytes. Earns masked_mean 2."""
+"""Sends random bytes.
+
+Earns: masked_mean 2
+"""
 
 
 @in_call

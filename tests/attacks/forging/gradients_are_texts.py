@@ -1,4 +1,7 @@
-"""Reports gradients that are texts. Earns masked_mean 2."""
+"""Reports gradients that are texts.
+
+Earns: masked_mean 2
+"""
 
 
 @in_call

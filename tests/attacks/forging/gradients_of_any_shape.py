@@ -1,8 +1,12 @@
-"""Reports results and gradients of shapes that broadcast against anything. Earns masked_mean 2."""
+"""Reports results and gradients of shapes that broadcast against anything.
+
+Earns: masked_mean 2
+"""
 
 
 @in_call
 def attack():
-    zeros = torch.zeros(6, 5)
-    socket_of().sendall(frame_of(returned=(torch.zeros(()), torch.zeros(1)), gradients={"rewards": torch.zeros(()), "values": torch.zeros(0)}))
+    socket_of().sendall(
+        frame_of(returned=(torch.zeros(()), torch.zeros(1)), gradients={"rewards": torch.zeros(()), "values": torch.zeros(0)})
+    )
     os.kill(os.getpid(), 9)

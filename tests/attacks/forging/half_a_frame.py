@@ -1,4 +1,7 @@
-"""Announces a frame, sends half of it and goes. Earns masked_mean 2."""
+"""Announces a frame, sends half of it and goes.
+
+Earns: masked_mean 2
+"""
 
 
 @in_call

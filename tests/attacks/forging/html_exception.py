@@ -1,8 +1,12 @@
-"""Reports an exception whose type is markup. Earns masked_mean 2."""
+"""Reports an exception whose type is markup.
+
+Earns: masked_mean 2
+"""
 
 
 @in_call
 def attack():
-    zeros = torch.zeros(6, 5)
-    socket_of().sendall(frame_of(raised=['<script>alert(1)</script>', '<img src=x onerror=alert(1)>\x1b[2J\u202e', '</pre><script>1</script>']))
+    socket_of().sendall(
+        frame_of(raised=["<script>alert(1)</script>", "<img src=x onerror=alert(1)>\x1b[2J\u202e", "</pre><script>1</script>"])
+    )
     os.kill(os.getpid(), 9)

@@ -1,4 +1,7 @@
-"""Sends an integer of a million digits. Earns masked_mean 2."""
+"""Sends an integer of a million digits.
+
+Earns: masked_mean 2
+"""
 
 import json
 import struct

@@ -1,4 +1,7 @@
-"""Announces a frame of 8 GiB. Earns masked_mean 2."""
+"""Announces a frame of 8 GiB.
+
+Earns: masked_mean 2
+"""
 
 import struct
 import time

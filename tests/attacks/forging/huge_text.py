@@ -1,8 +1,10 @@
-"""Reports a text of 50 MB that begins like the name of a type. Earns masked_mean 2."""
+"""Reports a text of 50 MB that begins like the name of a type.
+
+Earns: masked_mean 2
+"""
 
 
 @in_call
 def attack():
-    zeros = torch.zeros(6, 5)
     socket_of().sendall(frame_of(returned="<" + "A" * 50_000_000))
     os.kill(os.getpid(), 9)

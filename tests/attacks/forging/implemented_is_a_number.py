@@ -1,4 +1,7 @@
-"""Names its exercises by a number. Earns nothing."""
+"""Names its exercises by a number.
+
+Earns: nothing
+"""
 
 from autograder.driver.frames import pack
 

@@ -1,4 +1,7 @@
-"""Sends a dict whose keys are dicts. Earns masked_mean 2."""
+"""Sends a dict whose keys are dicts.
+
+Earns: masked_mean 2
+"""
 
 import json
 import struct

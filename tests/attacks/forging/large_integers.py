@@ -1,4 +1,7 @@
-"""Sends integers beyond 64 bits, and exponents beyond a float. Earns masked_mean 2."""
+"""Sends integers beyond 64 bits, and exponents beyond a float.
+
+Earns: masked_mean 2
+"""
 
 import json
 import struct
@@ -6,6 +9,6 @@ import struct
 
 @in_call
 def attack():
-    head, body = b'{"list":[1' + b'0' * 4000 + b',1e999999,-1e999999]}', b""
+    head, body = b'{"list":[1' + b"0" * 4000 + b",1e999999,-1e999999]}", b""
     socket_of().sendall(struct.pack(">II", len(head), len(body)) + head + body)
     os.kill(os.getpid(), 9)

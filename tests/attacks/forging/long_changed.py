@@ -1,4 +1,7 @@
-"""Reports 300,000 changed inputs. Earns masked_mean 2."""
+"""Reports 300,000 changed inputs.
+
+Earns: masked_mean 2
+"""
 
 
 @in_call

@@ -1,8 +1,10 @@
-"""Reports an exception whose type, message and place are 5 MB each. Earns masked_mean 2."""
+"""Reports an exception whose type, message and place are 5 MB each.
+
+Earns: masked_mean 2
+"""
 
 
 @in_call
 def attack():
-    zeros = torch.zeros(6, 5)
     socket_of().sendall(frame_of(raised=["T" * 5_000_000, "M" * 5_000_000, "W" * 5_000_000]))
     os.kill(os.getpid(), 9)

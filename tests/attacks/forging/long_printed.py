@@ -1,4 +1,7 @@
-"""Reports 40 MB of printed text. Earns masked_mean 2."""
+"""Reports 40 MB of printed text.
+
+Earns: masked_mean 2
+"""
 
 
 @in_call

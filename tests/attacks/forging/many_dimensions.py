@@ -1,4 +1,7 @@
-"""Reports a tensor of 60,000 dimensions. Earns masked_mean 2."""
+"""Reports a tensor of 60,000 dimensions.
+
+Earns: masked_mean 2
+"""
 
 
 @in_call

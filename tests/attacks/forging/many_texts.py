@@ -1,8 +1,10 @@
-"""Reports two million small lists, which take a hundred times as much memory as bytes. Earns masked_mean 2."""
+"""Reports two million small lists, which take a hundred times as much memory as bytes.
+
+Earns: masked_mean 2
+"""
 
 
 @in_call
 def attack():
-    zeros = torch.zeros(6, 5)
     socket_of().sendall(frame_of(returned=[[] for _ in range(2_000_000)]))
     os.kill(os.getpid(), 9)

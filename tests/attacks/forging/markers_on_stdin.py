@@ -1,4 +1,7 @@
-"""Writes what graders have taken for results to its stdin: forged frames, fake markers of pytest and JSON. Earns masked_mean 2."""
+"""Writes what graders have taken for results to its stdin: forged frames, fake markers of pytest and JSON.
+
+Earns: masked_mean 2
+"""
 
 import json
 

@@ -1,4 +1,7 @@
-"""Reports results that are NaN and infinite. Earns masked_mean 2."""
+"""Reports results that are NaN and infinite.
+
+Earns: masked_mean 2
+"""
 
 
 @in_call

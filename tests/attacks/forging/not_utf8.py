@@ -1,4 +1,7 @@
-"""Sends JSON that is not UTF-8. Earns masked_mean 2."""
+"""Sends JSON that is not UTF-8.
+
+Earns: masked_mean 2
+"""
 
 import json
 import struct

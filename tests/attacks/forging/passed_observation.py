@@ -1,4 +1,7 @@
-"""Sends a report of the right form with fields that no call has, such as its own points. Earns masked_mean 2."""
+"""Sends a report of the right form with fields that no call has, such as its own points.
+
+Earns: masked_mean 2
+"""
 
 
 @in_call

@@ -1,4 +1,7 @@
-"""Sends a frame that says the call has passed and what it is worth. Earns masked_mean 2."""
+"""Sends a frame that says the call has passed and what it is worth.
+
+Earns: masked_mean 2
+"""
 
 from autograder.driver.frames import pack
 

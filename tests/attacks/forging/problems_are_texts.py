@@ -1,4 +1,7 @@
-"""Says that its problems are a text. Earns nothing."""
+"""Says that its problems are a text.
+
+Earns: nothing
+"""
 
 from autograder.driver.frames import pack
 

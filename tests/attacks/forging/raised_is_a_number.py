@@ -1,8 +1,10 @@
-"""Reports an exception that is a number. Earns masked_mean 2."""
+"""Reports an exception that is a number.
+
+Earns: masked_mean 2
+"""
 
 
 @in_call
 def attack():
-    zeros = torch.zeros(6, 5)
     socket_of().sendall(frame_of(raised=7))
     os.kill(os.getpid(), 9)

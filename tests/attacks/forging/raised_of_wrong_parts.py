@@ -1,4 +1,7 @@
-"""Reports an exception whose parts are tensors and lists. Earns masked_mean 2."""
+"""Reports an exception whose parts are tensors and lists.
+
+Earns: masked_mean 2
+"""
 
 
 @in_call

@@ -1,8 +1,10 @@
-"""Reports halves of surrogate pairs. Earns masked_mean 2."""
+"""Reports halves of surrogate pairs.
+
+Earns: masked_mean 2
+"""
 
 
 @in_call
 def attack():
-    zeros = torch.zeros(6, 5)
-    socket_of().sendall(frame_of(returned="\\ud800\\udfff" * 1000, printed="\\udc80"))
+    socket_of().sendall(frame_of(returned="\ud800\udfff" * 1000, printed="\udc80"))
     os.kill(os.getpid(), 9)

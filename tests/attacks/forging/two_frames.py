@@ -1,4 +1,7 @@
-"""Answers every question twice: once forged, once by the driver. Earns masked_mean 2."""
+"""Answers every question twice: once forged, once by the driver.
+
+Earns: masked_mean 2
+"""
 
 
 @in_call

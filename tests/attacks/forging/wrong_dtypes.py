@@ -1,4 +1,7 @@
-"""Reports results of bool, int8 and bfloat16. Earns masked_mean 2."""
+"""Reports results of bool, int8 and bfloat16.
+
+Earns: masked_mean 2
+"""
 
 
 @in_call

@@ -1,4 +1,7 @@
-"""Looks for an answer to compute_gae in what is in force for the other exercises, and calls what it finds. Earns masked_mean 2."""
+"""Looks for an answer to compute_gae in what is in force for the other exercises, and calls what it finds.
+
+Earns: masked_mean 2
+"""
 
 import gc
 import inspect

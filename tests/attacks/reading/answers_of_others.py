@@ -1,4 +1,7 @@
-"""Carries the reference answers to other exercises out through the message of an exception. Earns masked_mean 2."""
+"""Carries the reference answers to other exercises out through the message of an exception.
+
+Earns: masked_mean 2
+"""
 
 from rlhf_core.exercise import exercises
 

@@ -1,4 +1,7 @@
-"""Calls a reference answer to another exercise, and carries out the constants and names of its code. Earns masked_mean 2."""
+"""Calls a reference answer to another exercise, and carries out the constants and names of its code.
+
+Earns: masked_mean 2
+"""
 
 import gc
 import inspect

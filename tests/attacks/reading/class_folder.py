@@ -1,4 +1,7 @@
-"""Lists the folders of the class and of the results. Earns masked_mean 2."""
+"""Lists the folders of the class and of the results.
+
+Earns: masked_mean 2
+"""
 
 
 @in_call

@@ -1,4 +1,7 @@
-"""Reads the command lines of other processes. Earns masked_mean 2."""
+"""Reads the command lines of other processes.
+
+Earns: masked_mean 2
+"""
 
 import glob
 

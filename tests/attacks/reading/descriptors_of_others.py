@@ -1,4 +1,7 @@
-"""Takes descriptors out of other processes with pidfd_getfd, and opens /proc/PID/fd. Earns masked_mean 2."""
+"""Takes descriptors out of other processes with pidfd_getfd, and opens /proc/PID/fd.
+
+Earns: masked_mean 2
+"""
 
 import ctypes
 

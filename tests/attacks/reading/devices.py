@@ -1,4 +1,7 @@
-"""Reads disks, memory and the kernel's log through device files, its own and new ones. Earns masked_mean 2."""
+"""Reads disks, memory and the kernel's log through device files, its own and new ones.
+
+Earns: masked_mean 2
+"""
 
 import ctypes
 import stat

@@ -1,4 +1,7 @@
-"""Reads the environment: its own, and that of every process it can see. Earns masked_mean 2."""
+"""Reads the environment: its own, and that of every process it can see.
+
+Earns: masked_mean 2
+"""
 
 import glob
 

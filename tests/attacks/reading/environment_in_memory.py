@@ -1,4 +1,7 @@
-"""Reads the initial environment and the command line from its own stack, where exec has left them. Earns masked_mean 2."""
+"""Reads the initial environment and the command line from its own stack, where exec has left them.
+
+Earns: masked_mean 2
+"""
 
 import ctypes
 

@@ -1,4 +1,7 @@
-"""Climbs the call stack to the driver and looks at every local variable for expected values and seeds. Earns masked_mean 2."""
+"""Climbs the call stack to the driver and looks at every local variable for expected values and seeds.
+
+Earns: masked_mean 2
+"""
 
 
 @in_call

@@ -1,4 +1,7 @@
-"""Walks all objects in memory for what only the grader may know. Earns masked_mean 2."""
+"""Walks all objects in memory for what only the grader may know.
+
+Earns: masked_mean 2
+"""
 
 import gc
 

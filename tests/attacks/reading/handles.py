@@ -1,4 +1,7 @@
-"""Opens the secret by a file handle, which needs no path. Earns masked_mean 2."""
+"""Opens the secret by a file handle, which needs no path.
+
+Earns: masked_mean 2
+"""
 
 import ctypes
 

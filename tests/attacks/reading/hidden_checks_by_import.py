@@ -1,4 +1,7 @@
-"""Imports the hidden checks, the oracles and the answers, and runs the oracle as its own answer. Earns masked_mean 2."""
+"""Imports the hidden checks, the oracles and the answers, and runs the oracle as its own answer.
+
+Earns: masked_mean 2
+"""
 
 import importlib
 

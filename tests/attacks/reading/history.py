@@ -1,4 +1,7 @@
-"""Looks for the hidden checks in the project's history and in the packages' folders. Earns masked_mean 2."""
+"""Looks for the hidden checks in the project's history and in the packages' folders.
+
+Earns: masked_mean 2
+"""
 
 import glob
 

@@ -1,4 +1,7 @@
-"""Reads and writes the memory of other processes: process_vm_readv, /proc/PID/mem, ptrace. Earns masked_mean 2."""
+"""Reads and writes the memory of other processes: process_vm_readv, /proc/PID/mem, ptrace.
+
+Earns: masked_mean 2
+"""
 
 import ctypes
 

@@ -1,4 +1,7 @@
-"""Opens the folder of the secret, and its file as a path alone (O_PATH), to read it by another name. Earns masked_mean 2."""
+"""Opens the folder of the secret, and its file as a path alone (O_PATH), to read it by another name.
+
+Earns: masked_mean 2
+"""
 
 
 @in_call

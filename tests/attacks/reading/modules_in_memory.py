@@ -1,4 +1,7 @@
-"""Looks through the loaded modules for checks, oracles and seeds. Earns masked_mean 2."""
+"""Looks through the loaded modules for checks, oracles and seeds.
+
+Earns: masked_mean 2
+"""
 
 
 @in_call

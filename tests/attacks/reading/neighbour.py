@@ -1,4 +1,7 @@
-"""Reads another student's submission and hands it in as its own. Earns masked_mean 2."""
+"""Reads another student's submission and hands it in as its own.
+
+Earns: masked_mean 2
+"""
 
 
 @in_call

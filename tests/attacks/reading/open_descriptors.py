@@ -1,4 +1,7 @@
-"""Looks at every descriptor that it was born with for files, folders and other people's sockets. Earns masked_mean 2."""
+"""Looks at every descriptor that it was born with for files, folders and other people's sockets.
+
+Earns: masked_mean 2
+"""
 
 import stat
 

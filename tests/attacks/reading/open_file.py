@@ -1,4 +1,7 @@
-"""Reads a file outside that every user may read. Earns masked_mean 2."""
+"""Reads a file outside that every user may read.
+
+Earns: masked_mean 2
+"""
 
 
 @in_call

@@ -1,4 +1,7 @@
-"""Reads a file that only the grader's user may read. Earns masked_mean 2."""
+"""Reads a file that only the grader's user may read.
+
+Earns: masked_mean 2
+"""
 
 
 @in_call

@@ -1,4 +1,7 @@
-"""Reads the secret seed that all inputs follow from, where the grader keeps it. Earns masked_mean 2."""
+"""Reads the secret seed that all inputs follow from, where the grader keeps it.
+
+Earns: masked_mean 2
+"""
 
 import glob
 

@@ -1,4 +1,7 @@
-"""Enters the folders of other workers and of the grader's temporary files. Earns masked_mean 2."""
+"""Enters the folders of other workers and of the grader's temporary files.
+
+Earns: masked_mean 2
+"""
 
 import glob
 import tempfile

@@ -1,0 +1,84 @@
+"""The command `rlhf-course report`."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+
+def report(subparsers):
+    parser = subparsers.add_parser(
+        "report",
+        help="feedback for each student and a report of the class, from graded results",
+        description="Write DIR/<submission>/feedback.html for each student and class.html, class.json and results.csv for the "
+        "class, from what rlhf-course grade left in DIR. In results.csv `points` and the column of an exercise are empty where "
+        "nothing is graded yet, and the column NAME_state says why; it is UTF-8 with a byte order mark, as Excel needs. "
+        "Exit codes: 0 done, 1 some results could not be read, 2 usage.",
+        epilog="example: rlhf-course report results/",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("folder", type=Path, metavar="DIR", help="the folder that rlhf-course grade was given as --out")
+    parser.add_argument("--json", action="store_true", help="print what class.json holds")
+    parser.set_defaults(execute=execute_report)
+
+
+def execute_report(args) -> int:
+    from autograder.show import safe
+
+    from .class_page import class_page
+    from .journal import atomic_write
+    from .results import NotOurs, folders_of, read_result
+    from .similar import alike
+    from .student_page import student_page
+    from .summary import brief, summary
+    from .table import as_csv
+
+    out, results, folders, answers, skipped = args.folder, [], {}, {}, {}
+    for folder in with_progress(folders_of(out), "feedback"):
+        try:
+            result = read_result(folder)
+            name = result.data["submission"]
+            if name in folders:
+                raise NotOurs(f"result.json is that of {name!r}, as the one in {folders[name]!r} is")
+        except NotOurs as why:
+            skipped[folder.name] = str(why)
+            print(f"rlhf-course: warning: {safe(folder.name)} is passed over: {safe(str(why))}", file=sys.stderr)
+            continue
+        atomic_write(folder / "feedback.html", student_page(result.data))
+        results.append(brief(result.data))
+        folders[name], answers[name] = folder.name, result.answers
+
+    forms = {name: {exercise: each["normal"] for exercise, each in found.items()} for name, found in answers.items()}
+    pairs = alike(forms)
+    found = summary(results, pairs, skipped)
+    text = json.dumps(found, indent=1, ensure_ascii=True)
+    page = class_page(found, results, folders, pairs, lambda name, exercise: answers[name][exercise]["source"])
+    atomic_write(out / "class.html", page)
+    atomic_write(out / "class.json", f"{text}\n".encode())
+    atomic_write(out / "results.csv", as_csv(results))
+    print(text if args.json else told(found, out))
+    return 1 if skipped else 0
+
+
+def with_progress(folders, what):
+    """The folders, one by one, with a progress bar on a terminal where that takes more than two seconds."""
+    from tqdm import tqdm
+
+    return tqdm(folders, desc=what, delay=2, leave=False, disable=not sys.stderr.isatty())
+
+
+def told(summary: dict, out: Path) -> str:
+    from autograder.result import points
+
+    lines = [
+        f"{summary['submissions']} submissions: {summary['graded']} graded, {summary['refused']} refused, "
+        f"{summary['not_graded']} not graded."
+    ]
+    if summary["points"]:
+        lines.append(f"Points: mean {points(summary['points']['mean'])}, median {points(summary['points']['median'])}.")
+    if summary["alike"]:
+        lines.append(f"{len(summary['alike'])} pairs have answers that are alike: a reason to look, no judgement.")
+    lines.append(
+        f"For the class: {out / 'class.html'} and {out / 'results.csv'}. For each student: feedback.html in its folder."
+    )
+    return "\n".join(lines)

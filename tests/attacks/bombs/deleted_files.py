@@ -1,0 +1,18 @@
+"""Writes 1 GiB in files that it has deleted, and holds open.
+
+Earns: masked_mean 2
+"""
+
+import time
+
+
+@in_call
+def attack():
+    kept = []
+    for _ in range(20):
+        file = open("gone", "wb", buffering=0)
+        os.unlink("gone")
+        file.write(b"x" * (50 * 2**20))
+        kept.append(file)
+        time.sleep(0.1)
+    escaped("1 GiB in 20 deleted files")

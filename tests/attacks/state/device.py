@@ -1,0 +1,11 @@
+"""Makes tensors without content the default.
+
+Earns: nothing
+"""
+
+torch.set_default_device("meta")
+
+
+@in_call
+def attack():
+    pass
