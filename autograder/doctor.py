@@ -106,7 +106,9 @@ def hub() -> Found:
         urllib.request.urlopen(constants.ENDPOINT, timeout=SECONDS).close()
     except (OSError, ValueError) as error:
         reason = getattr(error, "reason", error)
-        return Found("model hub", False, f"not reached ({reason})", "Not needed: models and reviews for the lessons are embedded")
+        return Found(
+            "model hub", False, f"not reached ({reason})", "Not needed: models and reviews for the lessons are embedded"
+        )
     return Found("model hub", True, "reached")
 
 

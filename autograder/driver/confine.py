@@ -141,11 +141,11 @@ def filter_syscalls(single_group: bool):
     single_group: neither this process nor its children can leave its process group, so that one killpg ends all; and signals go
     to that group or to this process alone, not even from a child to itself.
 
-    Calls newer than this filter are said not to exist, and so is clone3: the C library then takes clone, whose flags can be seen.
+    Calls newer than this filter are said not to exist, and so is clone3: the C library then takes clone, whose flags are seen.
     A call by the numbers of another architecture kills the process.  Raises OSError (ENOTSUP) but on x86_64 and aarch64.
 
-    Torch's own way to hand a tensor to another process is a socket with a name, and is denied with the others; shutil.copy fails
-    when it comes to the mode of the copy.
+    Torch's own way to hand a tensor to another process is a socket with a name, and is denied with the others; shutil.copy
+    fails when it comes to the mode of the copy.
     """
     machine = os.uname().machine
     if machine not in ARCHITECTURES or not sys.platform.startswith("linux"):

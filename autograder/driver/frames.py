@@ -66,7 +66,7 @@ def placed(tensor, numbers) -> list:
     name = str(tensor.dtype).removeprefix("torch.")
     if name not in DTYPES or tensor.layout != torch.strided or tensor.device.type == "meta":
         raise BrokenFrame(f"it holds a tensor of {name}, {tensor.layout}")
-    if LARGEST < tensor.numel() * tensor.element_size():
+    if tensor.numel() * tensor.element_size() > LARGEST:
         raise BrokenFrame(f"it holds a tensor of {tensor.numel():,} elements")
     flat = tensor.detach().cpu().resolve_conj().resolve_neg().reshape(-1).clone(memory_format=torch.contiguous_format)
     return [name, list(tensor.shape), *added(flat.view(torch.uint8).numpy().tobytes(), numbers)]

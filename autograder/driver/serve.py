@@ -77,7 +77,7 @@ class Worker:
         seed: of every generator that the submission may use without asking for one.
         """
         random.seed(seed)
-        np.random.seed(seed % 2**32)
+        np.random.seed(seed % 2**32)  # noqa: NPY002  the one that a submission may use
         torch.manual_seed(seed)
         cells = [Cell(**cell) for cell in cells]
         write_modules(cells)
@@ -145,4 +145,3 @@ def namespace_of(source: str) -> dict:
     namespace = {"__name__": "reference"}
     exec(compile(source, "<reference answers>", "exec"), namespace)
     return namespace
-

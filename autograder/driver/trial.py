@@ -13,7 +13,9 @@ def serve(connection):
     found = {
         "reads_the_interpreter": can(lambda: Path(os.__file__).read_bytes()),
         "writes_its_own_folder": can(lambda: Path(tempfile.gettempdir(), "trial").write_text("x")),
-        "writes_elsewhere": any(can(lambda folder=folder: put_down(folder)) for folder in ("/", "/usr", "/var/tmp", sys.prefix)),
+        "writes_elsewhere": any(
+            can(lambda folder=folder: put_down(folder)) for folder in ("/", "/usr", "/var/tmp", sys.prefix)
+        ),
         "reads_elsewhere": any(can(Path(name).read_bytes) for name in ("/etc/passwd", "/etc/group", "/var/log/dpkg.log")),
         "opens_sockets": any(can(lambda f=f: socket.socket(f).close()) for f in (socket.AF_INET, socket.AF_UNIX)),
         "uid": os.getuid(),

@@ -25,6 +25,8 @@ import traceback
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
 from . import confine, trial
 
 NEWPID, NEWNS, NEWIPC = 0x20000000, 0x00020000, 0x08000000  # of unshare(2) and setns(2)
@@ -78,6 +80,8 @@ def main():
         control.sendall(json.dumps(answer).encode() + b"\n")
     for child in workers.values():
         child.end()
+    if confinement.tier != "A":  # whoever started us may be gone
+        shutil.rmtree(confinement.folder, ignore_errors=True)
 
 
 def warm_up():
@@ -167,7 +171,10 @@ def own_descriptors(connection, output) -> socket.socket:
 def confinement_of(limits, confinement, folder):
     """Lock the calling process in, before it sees anything of a submission."""
     os.environ["TMPDIR"] = os.environ["HOME"] = tempfile.tempdir = folder
-    confine.limit_resources(limits.memory, limits.processes, limits.disk)
+    processes = limits.processes
+    if confinement.tier != "A" and confinement.uid is None:  # the limit is that of a user, who has other processes
+        processes += threads_of_this_user()
+    confine.limit_resources(limits.memory, processes, limits.disk)
     if confinement.tier == "A":
         private_file_system(limits, folder)
     else:
@@ -182,6 +189,16 @@ def confinement_of(limits, confinement, folder):
     if confinement.tier == "B":
         confine.landlock(confinement.readable, [folder])
     confine.filter_syscalls(single_group=confinement.tier == "B")
+
+
+def threads_of_this_user() -> int:
+    """How many there are already, as the limit counts them."""
+    count = 0
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if process.uids().real == os.getuid():
+                count += process.num_threads()
+    return count
 
 
 def private_file_system(limits, folder):

@@ -18,10 +18,10 @@ def grade(subparsers):
     parser = subparsers.add_parser(
         "grade",
         help="grade the submissions of a class: all checks, in a sandbox",
-        description="Grade submissions with all checks, visible and hidden, each in a sandbox. A PATH is a submission (a notebook, "
-        "a .py file, an archive) or a folder of them. Results go to DIR/<submission>/result.json; what is there already is not "
-        "graded again. Then: rlhf-course report DIR. Exit codes: 0 every submission has its result, 1 some could not be graded, "
-        "2 usage.",
+        description="Grade submissions with all checks, visible and hidden, each in a sandbox. A PATH is a submission (a "
+        "notebook, a .py file, an archive) or a folder of them. Results go to DIR/<submission>/result.json; what is there already "
+        "is not graded again. Then: rlhf-course report DIR. Exit codes: 0 every submission has its result, 1 some could not be "
+        "graded, 2 usage.",
         epilog="example: rlhf-course grade submissions/ --out results/ --official",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -30,13 +30,21 @@ def grade(subparsers):
     parser.add_argument("--official", action="store_true", help="for marks that count: only with real isolation (tier A or B)")
     parser.add_argument("--lesson", type=int, metavar="N", help="only the exercises of lesson N")
     parser.add_argument("--engine", default="local", metavar="ENGINE", help="local, dask (a cluster here), or dask:ADDRESS")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="at once; as many as there are cores")
-    parser.add_argument("--shard", type=shard, metavar="I/N", help="only part I of N, for a job array; run each into the same DIR")
+    parser.add_argument(
+        "--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="at once; as many as there are cores"
+    )
+    parser.add_argument(
+        "--shard", type=shard, metavar="I/N", help="only part I of N, for a job array; run each into the same DIR"
+    )
     parser.add_argument("--resume", action="store_true", help="go on with the run in DIR; without PATH, with its paths")
     parser.add_argument("--isolation", choices="ABC", help="force a tier of isolation; without it, the best there is")
-    parser.add_argument("--accept-c", action="store_true", help="with --official: accept tier C, which strangers' code can leave")
+    parser.add_argument(
+        "--accept-c", action="store_true", help="with --official: accept tier C, which strangers' code can leave"
+    )
     parser.add_argument("--seed", metavar="WORDS", help="the secret that all inputs follow from; without it, one of yours")
-    parser.add_argument("--json", action="store_true", help="one JSON object a line: each submission as it is ready, then the sum")
+    parser.add_argument(
+        "--json", action="store_true", help="one JSON object a line: each submission as it is ready, then the sum"
+    )
     parser.set_defaults(execute=execute_grade)
 
 
@@ -59,7 +67,9 @@ def execute_grade(args) -> int:
     if not exercise_names(args.lesson):
         raise UsageError(f"lesson {args.lesson} has no exercises to grade; lessons 1 to 9 have")
     if not args.paths and not args.resume:
-        raise UsageError("name the submissions to grade, or a folder of them; with --resume those of the run in --out are taken")
+        raise UsageError(
+            "name the submissions to grade, or a folder of them; with --resume those of the run in --out are taken"
+        )
     entries = submissions(args.paths) if args.paths else None
     journal = Journal(args.out)
     entries = submissions(journal.paths()) if entries is None else entries

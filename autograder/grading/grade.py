@@ -66,7 +66,9 @@ def grade(files: dict[str, bytes], sandbox, seeds: Seeds, names, blamed=(), doin
     for name in names:
         doing.append(name)
         if name in blamed:
-            exercises[name] = exercise_data(lost_result(name, WorkerLost("broke_the_sandbox", "broke the sandbox that it ran in.")))
+            exercises[name] = exercise_data(
+                lost_result(name, WorkerLost("broke_the_sandbox", "broke the sandbox that it ran in."))
+            )
             continue
         remote = submission.implementations.get(name)
         try:

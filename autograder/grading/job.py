@@ -53,7 +53,9 @@ class Job:
             blamed = [name for name, times in broke.items() if times >= TRIES]
             doing = []
             try:
-                return asdict(grade(files, sandbox, Seeds(self.settings.secret, attempt), self.settings.exercises, blamed, doing))
+                return asdict(
+                    grade(files, sandbox, Seeds(self.settings.secret, attempt), self.settings.exercises, blamed, doing)
+                )
             except SandboxFault as fault:
                 self.close()
                 where = doing[-1] if doing else ""

@@ -1,9 +1,9 @@
 """What a run has found so far, in the results folder: written so that a run can be killed at any moment and gone on with.
 
-    OUT/<submission>/result.json, answers.json    what is read by people and programs
-    OUT/.journal/work/<key>.json                  what grading found, by what was graded and not by whose it is
-    OUT/.journal/output/<submission>.txt          what its code printed; may show inputs, so not for students
-    OUT/.journal/seed                             the secret that all inputs follow from
+OUT/<submission>/result.json, answers.json    what is read by people and programs
+OUT/.journal/work/<key>.json                  what grading found, by what was graded and not by whose it is
+OUT/.journal/output/<submission>.txt          what its code printed; may show inputs, so not for students
+OUT/.journal/seed                             the secret that all inputs follow from
 """
 
 import contextlib

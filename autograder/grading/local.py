@@ -18,6 +18,7 @@ sys.path[:] = filter(None, sys.path)
 from autograder.grading.job import main
 main()
 """
+CLOSE_SECONDS = 10.0
 PATIENCE = 900.0  # seconds beyond the limit of a submission, for the checks themselves
 
 
@@ -60,7 +61,7 @@ class Process:
     """A job in a process of its own, which dies with this one."""
 
     def __init__(self, settings, number):
-        self.settings, self.number, self.process = settings, number, None
+        self.settings, self.number, self.process, self.idle = settings, number, None, True
 
     def grade(self, files, attempt) -> dict:
         """What was found. A job that breaks down is started once more."""
@@ -75,18 +76,19 @@ class Process:
     def ask(self, question) -> dict:
         if self.process is None:
             command = [sys.executable, "-c", START, json.dumps([asdict(self.settings), self.number])]
-            self.process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
-            )
+            self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
         watch = threading.Timer(self.settings.limits["submission_seconds"] + PATIENCE, self.process.kill)
         watch.daemon = True
         watch.start()
+        self.idle = False
         try:
             self.process.stdin.write(pack(question))
             self.process.stdin.flush()
             head = self.exactly(HEAD.size)
             first, second = lengths(head)
-            return unpack(self.exactly(first), self.exactly(second))
+            found = unpack(self.exactly(first), self.exactly(second))
+            self.idle = True
+            return found
         finally:
             watch.cancel()
 
@@ -98,9 +100,11 @@ class Process:
 
     def close(self):
         if self.process is not None:
+            with contextlib.suppress(OSError):
+                self.process.stdin.close()  # it then ends its sandbox, and goes
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(CLOSE_SECONDS if self.idle else 0)
             self.process.kill()
             self.process.wait()
-            for stream in (self.process.stdin, self.process.stdout):
-                with contextlib.suppress(OSError):
-                    stream.close()
+            self.process.stdout.close()
             self.process = None

@@ -67,7 +67,9 @@ class Remote:
         loaded = self.worker.ask(question, seconds + GRACE)
         if self.exercise not in loaded["implemented"]:
             self.close()
-            raise WorkerLost("raises", "was there when the submission was read for the first time, and not when it was read again.")
+            raise WorkerLost(
+                "raises", "was there when the submission was read for the first time, and not when it was read again."
+            )
 
     def close(self):
         if self.worker is not None:

@@ -28,10 +28,21 @@ TIERS = {
     "B": "Landlock with seccomp and resource limits",
     "C": "a process with resource limits and a time limit, for self-checks only",
 }
-SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/etc/ld.so.cache", "/etc/localtime", "/etc/alternatives")
+SYSTEM = (
+    "/usr",
+    "/bin",
+    "/sbin",
+    "/lib",
+    "/lib32",
+    "/lib64",
+    "/libx32",
+    "/etc/ld.so.cache",
+    "/etc/localtime",
+    "/etc/alternatives",
+)
 PRIVATE = ("autograder", "solutions")  # packages that an installed course has beside rlhf_core
 INSIDE, COURSE = "/sandbox", "/course"  # at tier A: the folder that a worker can write to, and the one of rlhf_core
-START_SECONDS = 120.0
+START_SECONDS, CLOSE_SECONDS = 120.0, 5.0
 START = """
 import sys
 sys.path[:] = [{stage!r}] + [path for path in sys.path if path] + {more!r}
@@ -94,7 +105,7 @@ class Sandbox:
 
     def start(self):
         self.control, theirs = socket.socketpair()
-        self.errors = tempfile.TemporaryFile()
+        self.errors = tempfile.TemporaryFile()  # noqa: SIM115  for as long as the zygote lives
         command, environment = self.command(theirs.fileno()), self.environment()
         if self.tier == "A":  # not `environment`: bubblewrap's own could be read from within
             sets = [part for name, value in environment.items() for part in ("--setenv", name, value)]
@@ -170,8 +181,10 @@ class Sandbox:
         return self.read_reply()["code"]
 
     def close(self):
-        self.control.close()
+        self.control.close()  # it then ends its workers, and goes
         self.replies.close()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(CLOSE_SECONDS)
         self.process.kill()
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.process.pid, signal.SIGKILL)
@@ -305,7 +318,8 @@ def bubblewrap(stage, sets) -> list[str]:
     command = ["bwrap", "--unshare-pid", "--unshare-ipc", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try"]
     command += ["--die-with-parent", "--new-session", "--hostname", "sandbox", "--cap-drop", "ALL"]
     if os.getuid() != 0:
-        command += ["--unshare-user"]
+        # As 0 the zygote stays in the user namespace that owns the others, and can give each worker its own.
+        command += ["--unshare-user", "--uid", "0", "--gid", "0"]
     for capability in CAPABILITIES:
         command += ["--cap-add", capability]
     for path in SYSTEM:
@@ -362,9 +376,8 @@ def without(path, hidden) -> list[str]:
 
 def open_to_all(stage) -> bool:
     """Whether any user can reach the interpreter and the stage."""
-    return all(
-        os.stat(parent).st_mode & 0o001 for path in (sys.executable, *interpreter(), str(stage)) for parent in Path(path).parents
-    )
+    places = [sys.executable, *interpreter(), str(stage)]
+    return all(os.stat(parent).st_mode & 0o001 for path in places for parent in Path(path).parents)
 
 
 def user_for(number) -> int | None:
@@ -372,7 +385,8 @@ def user_for(number) -> int | None:
     if os.name != "posix" or os.getuid() != 0:
         return None
     highest = 2**31
-    with contextlib.suppress(OSError):
-        highest = max(int(inside) + int(count) for inside, _, count in map(str.split, open("/proc/self/uid_map")))
-    base = 2**30 if highest > 2**31 - 2 else max(highest - 2**14, 1000)
+    with contextlib.suppress(OSError):  # in a container there may be fewer
+        ranges = [line.split() for line in Path("/proc/self/uid_map").read_text().splitlines()]
+        highest = max(int(first) + int(count) for first, _, count in ranges)
+    base = 2**30 if highest >= 2**31 else max(highest - 2**14, 1000)
     return base + (os.getpid() % 2**10) * 16 + number % 16

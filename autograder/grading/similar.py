@@ -9,6 +9,7 @@ counts, so that a short answer such as that of `best_of_n_kl` never does.  Only 
 import functools
 import inspect
 import itertools
+import math
 import re
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
@@ -27,8 +28,7 @@ ENOUGH = 60.0  # tokens of their own that two students share, over all exercises
 
 @dataclass
 class Pair:
-    """Two students, and by exercise how many tokens they share that others do not have. A token that k others have, beside the
-    one who is compared, counts 1 / (k + 1)."""
+    """Two students, and by exercise how many tokens they share that hardly anybody else has."""
 
     students: tuple[str, str]
     tokens: dict[str, float] = field(default_factory=dict)
@@ -55,7 +55,11 @@ def alike(answers: dict[str, dict[str, str]], known=None) -> list[Pair]:
 
 
 def shared(windows: dict[str, set], known: set) -> dict[tuple[str, str], float]:
-    """For each two students, the tokens that they share and others do not have."""
+    """For each two students, the tokens that they share and hardly anybody else has.
+
+    One that no third has counts 1. The more have it the less it counts: 1 - log k / log n, with k besides the first of them, is
+    how unlikely it is to be shared by chance, on a scale on which classes of different sizes n can be compared.
+    """
     owners = defaultdict(list)
     for student in sorted(windows):
         for window in windows[student] - known:
@@ -64,7 +68,7 @@ def shared(windows: dict[str, set], known: set) -> dict[tuple[str, str], float]:
     for students in owners.values():
         if 2 <= len(students) <= crowd(len(windows)):
             for pair in itertools.combinations(students, 2):
-                tokens[pair] += 1 / (len(students) - 1)
+                tokens[pair] += 1 - math.log(len(students) - 1) / math.log(len(windows))
     return tokens
 
 
