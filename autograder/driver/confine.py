@@ -203,7 +203,7 @@ def drop_privileges(uid: int | None, gid: int | None, keep_reading: bool = False
         os.setgroups([])
         os.setresgid(gid, gid, gid)
         os.setresuid(uid, uid, uid)
-    prctl(CAP_AMBIENT, 4)  # clear all
+    # What is no longer inheritable is no longer ambient either.
     checked("capset", LIBC.capset(struct.pack("=Ii", VERSION_3, 0), struct.pack("=6I", kept, kept, kept, 0, 0, 0)))
     if keep_reading:
         prctl(CAP_AMBIENT, 2, DAC_READ_SEARCH)  # raise: what it executes has it, too

@@ -165,11 +165,10 @@ def bound_in(tree) -> set[str]:
     return bound
 
 
-def normal_forms(source: str) -> list[str]:
-    """The normal form of each function and class in a text of ours. Raises SyntaxError."""
+def normal_form_of(source: str) -> str:
+    """The normal form of all functions and classes in a text of ours. Raises SyntaxError."""
     tree = ast.parse(source)
-    meaning = imported(tree)
-    return [normal_form([node], meaning) for node in tree.body if isinstance(node, DEFINITIONS)]
+    return normal_form([node for node in tree.body if isinstance(node, DEFINITIONS)], imported(tree))
 
 
 def normal_form(statements, imports) -> str:

@@ -236,9 +236,9 @@ def must_differ(names):
     """Raises Refused for two names that some file system takes for one."""
     seen = {}
     for name in names:
-        other = seen.setdefault(folded(name), name)
-        if other is not name:
+        if (other := seen.get(folded(name))) is not None:
             raise Refused(f"it holds {other!r} and {name!r}, which are one file on many machines: keep one of them")
+        seen[folded(name)] = name
 
 
 def must_be_few(members):

@@ -174,6 +174,8 @@ def confinement_of(limits, confinement, folder):
     processes = limits.processes
     if confinement.tier != "A" and confinement.uid is None:  # the limit is that of a user, who has other processes
         processes += threads_of_this_user()
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("1000")  # where memory runs out, this one goes first
     confine.limit_resources(limits.memory, processes, limits.disk)
     if confinement.tier == "A":
         private_file_system(limits, folder)

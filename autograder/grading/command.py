@@ -19,8 +19,8 @@ def grade(subparsers):
         "grade",
         help="grade the submissions of a class: all checks, in a sandbox",
         description="Grade submissions with all checks, visible and hidden, each in a sandbox. A PATH is a submission (a "
-        "notebook, a .py file, an archive) or a folder of them. Results go to DIR/<submission>/result.json; what is there already "
-        "is not graded again. Then: rlhf-course report DIR. Exit codes: 0 every submission has its result, 1 some could not be "
+        "notebook, a .py file, an archive) or a folder of them. Results go to DIR/<submission>/result.json; what is there is "
+        "not graded again. Then: rlhf-course report DIR. Exit codes: 0 every submission has its result, 1 some could not be "
         "graded, 2 usage.",
         epilog="example: rlhf-course grade submissions/ --out results/ --official",
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import hmac
+import re
 import time
 from dataclasses import dataclass
 
@@ -11,10 +12,11 @@ from autograder.engine import ExerciseResult, not_runnable, run_exercise
 from autograder.report import exercise_data
 from rlhf_core.course import exercise_names
 
-from .remote import Budget, Remote
+from .remote import GRACE, Budget, Remote
 from .sandbox import WorkerLost
 
 READ_SECONDS = 20.0  # to take the cells out of files of at most 20 MiB
+TOLD = 2_000  # characters of a message that comes from the sandbox
 
 
 @dataclass(frozen=True)
@@ -87,28 +89,47 @@ def grade(files: dict[str, bytes], sandbox, seeds: Seeds, names, blamed=(), doin
 
 def survey(files, sandbox, budget, seeds) -> tuple[dict, Submission, bytearray]:
     """The cells of a submission, read before any of its code runs, and which exercises it implements."""
-    limits, read, printed = sandbox.limits, {}, bytearray()
-    try:
-        with sandbox.worker() as worker:
-            try:
-                read = worker.ask({"do": "read", "files": files}, READ_SECONDS)
-                if "refused" in read:
-                    return read, Submission("", refused=read["refused"]), printed
-                question = {"do": "load", "cells": read["cells"], "exercise": None, "others": []}
-                question |= {"seconds": limits.import_seconds, "seed": seeds.of_learner("")}
-                loaded = worker.ask(question, limits.import_seconds + 1)
-                problems = {name: Problem(str(kind), str(message)) for name, (kind, message) in loaded["problems"].items()}
-                notes = {name: str(note) for name, note in loaded["notes"].items()}
-                implemented = [name for name in exercise_names() if name in loaded["implemented"]]
-            finally:
-                printed += worker.printed
-    except WorkerLost as lost:
-        reason = f"reading it {lost.message}".rstrip(".")
-        return read, Submission("", refused=reason), printed
-    except (TypeError, ValueError, KeyError, AttributeError):
-        return read, Submission("", refused="what it says of itself cannot be read"), printed
-    remotes = {name: Remote(name, sandbox, budget, read["cells"], seeds.of_learner(name)) for name in implemented}
+    printed = bytearray()
+    with sandbox.worker() as worker:
+        try:
+            read = worker.ask({"do": "read", "files": files}, READ_SECONDS)
+        except WorkerLost as lost:
+            return {}, Submission("", refused=f"reading it {lost.message}".rstrip(".")), printed
+        if "refused" in read:
+            return read, Submission("", refused=read["refused"]), printed
+        limits = sandbox.limits
+        question = {"do": "load", "cells": read["cells"], "exercise": None, "others": []}
+        question |= {"seconds": limits.import_seconds, "seed": seeds.of_learner("")}
+        try:
+            loaded = worker.ask(question, limits.import_seconds + GRACE)
+            found, problems, notes = believed(loaded)
+        except WorkerLost as lost:
+            found, notes = [], {}
+            problems = {name: Problem(lost.kind, f"The submission {lost.message}") for name in named_in(read["cells"])}
+        except (TypeError, ValueError, KeyError, AttributeError):
+            found, notes = [], {}
+            message = "What the submission says of itself cannot be read."
+            problems = {name: Problem("broken_frame", message) for name in named_in(read["cells"])}
+        finally:
+            worker.end()
+            printed += worker.printed
+    remotes = {name: Remote(name, sandbox, budget, read["cells"], seeds.of_learner(name)) for name in found}
     return read, Submission("", remotes, problems, notes), printed
+
+
+def believed(loaded) -> tuple[list[str], dict[str, Problem], dict[str, str]]:
+    """What a worker says that is implemented, what stands in the way of the rest, and notes; code of the submission has run by
+    then, so that all of it may be made up. Raises TypeError and the like where it has another form."""
+    names = exercise_names()
+    found = [name for name in names if name in list(loaded["implemented"])]
+    problems = {name: Problem(str(kind)[:40], str(message)[:TOLD]) for name, (kind, message) in loaded["problems"].items()}
+    notes = {name: str(note)[:TOLD] for name, note in loaded["notes"].items()}
+    return found, {n: p for n, p in problems.items() if n in names}, {n: note for n, note in notes.items() if n in names}
+
+
+def named_in(cells) -> list[str]:
+    """The exercises whose names occur in a submission."""
+    return [name for name in exercise_names() if any(re.search(rf"\b{name}\b", cell["source"]) for cell in cells)]
 
 
 def run(name, submission, seeds) -> ExerciseResult:

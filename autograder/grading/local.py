@@ -61,16 +61,20 @@ class Process:
     """A job in a process of its own, which dies with this one."""
 
     def __init__(self, settings, number):
-        self.settings, self.number, self.process, self.idle = settings, number, None, True
+        self.settings, self.number, self.process = settings, number, None
+        self.idle, self.closed = True, False
 
     def grade(self, files, attempt) -> dict:
         """What was found. A job that breaks down is started once more."""
+        why = "the run was stopped"
         for _ in range(2):
             try:
                 return self.ask({"files": files, "attempt": attempt})
             except (OSError, BrokenFrame, EOFError) as error:
                 why = f"{type(error).__name__}: {error}".rstrip(": ")
-                self.close()
+                self.end()
+            if self.closed:
+                break
         return {"fault": f"the process that grades broke down twice ({why})"}
 
     def ask(self, question) -> dict:
@@ -99,6 +103,10 @@ class Process:
         return got
 
     def close(self):
+        self.closed = True
+        self.end()
+
+    def end(self):
         if self.process is not None:
             with contextlib.suppress(OSError):
                 self.process.stdin.close()  # it then ends its sandbox, and goes

@@ -15,12 +15,15 @@ import tempfile
 import time
 from pathlib import Path
 
+import psutil
+
 import rlhf_core
 from autograder import driver
 from autograder.driver.call import Listed
 from autograder.driver.frames import HEAD, BrokenFrame, lengths, pack, unpack
 from rlhf_core.errors import CourseError
 
+from .cgroup import ControlGroup
 from .usage import Usage
 
 TIERS = {
@@ -40,7 +43,6 @@ SYSTEM = (
     "/etc/localtime",
     "/etc/alternatives",
 )
-PRIVATE = ("autograder", "solutions")  # packages that an installed course has beside rlhf_core
 INSIDE, COURSE = "/sandbox", "/course"  # at tier A: the folder that a worker can write to, and the one of rlhf_core
 START_SECONDS, CLOSE_SECONDS = 120.0, 5.0
 START = """
@@ -100,7 +102,7 @@ class Sandbox:
         self.folder = tempfile.mkdtemp(prefix="rlhf-grade-") if tier != "A" else None
         if self.folder:
             os.chmod(self.folder, 0o755)
-        self.count = 0
+        self.count, self.group = 0, None
         self.start()
 
     def start(self):
@@ -118,6 +120,8 @@ class Sandbox:
         self.control.settimeout(START_SECONDS)
         self.replies = self.control.makefile("r", encoding="utf-8")
         self.read_reply()
+        self.group = ControlGroup(f"rlhf-grade-{self.process.pid}", self.limits.memory_mib * 2**20, self.limits.processes)
+        self.group.add([self.process.pid, *(child.pid for child in psutil.Process(self.process.pid).children(recursive=True))])
 
     def environment(self) -> dict:
         home = self.folder or INSIDE
@@ -189,6 +193,8 @@ class Sandbox:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
+        if self.group is not None:
+            self.group.remove()
         if self.folder:
             shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -331,9 +337,9 @@ def bubblewrap(stage, sets) -> list[str]:
         for parent in reversed(Path(path).parents[:-1]):  # bubblewrap would make them for itself alone
             command += ["--perms", "0755", "--dir", str(parent)]
         command += ["--ro-bind", path, path]
-        for hidden in PRIVATE:
-            if (Path(path) / hidden).is_dir():
-                command += ["--tmpfs", str(Path(path) / hidden), "--remount-ro", str(Path(path) / hidden)]
+    for path in private():
+        if any(Path(bound) in path.parents for bound in (*SYSTEM, *interpreter())):
+            command += ["--tmpfs", str(path), "--remount-ro", str(path)]
     command += ["--ro-bind", str(stage), COURSE, "--proc", "/proc", "--dev", "/dev", "--tmpfs", INSIDE]
     if not any(path.startswith("/tmp/") for path in interpreter()):
         command += ["--symlink", INSIDE, "/tmp"]
@@ -353,25 +359,31 @@ def user_packages() -> list[str]:
     return [path for path in sys.path if path and site.ENABLE_USER_SITE and path == site.getusersitepackages()]
 
 
+def private() -> list[Path]:
+    """The folders of the course that hold checks and answers, wherever it is installed."""
+    clone = Path(rlhf_core.__file__).resolve().parent.parent
+    places = [Path(entry) / name for entry in sys.path if entry for name in ("autograder", "solutions")]
+    places += [clone / name for name in ("autograder", "solutions", "tests", "docs", "lessons", ".git")]
+    return [path for path in dict.fromkeys(places) if path.is_dir()]
+
+
 def readable(stage) -> list[str]:
-    """All that a worker may read at tier B, without the private packages of an installed course."""
-    paths = [path for path in SYSTEM if os.path.exists(path)] + ["/dev/null", "/dev/zero", "/dev/urandom", "/dev/random"]
-    for path in (*interpreter(), str(stage)):
-        paths += without(path, PRIVATE) if path != str(stage) else [path]
-    return paths
+    """All that a worker may read at tier B."""
+    devices = ["/dev/null", "/dev/zero", "/dev/urandom", "/dev/random"]
+    hidden = private()
+    return [part for path in (*SYSTEM, *interpreter()) if os.path.exists(path) for part in without(path, hidden)] + [
+        *devices,
+        str(stage),
+    ]
 
 
-def without(path, hidden) -> list[str]:
-    """The folder, or its parts where it holds, at whatever depth, one of the hidden packages of this course."""
-    ours = [Path(entry) / name for entry in sys.path if entry for name in hidden if (Path(entry) / name).is_dir()]
-    if not any(Path(path) in each.parents for each in ours):
+def without(path: str, hidden: list[Path]) -> list[str]:
+    """The folder; where it holds a hidden one, at whatever depth, its other parts."""
+    if Path(path) in hidden:
+        return []
+    if not any(Path(path) in each.parents for each in hidden):
         return [path]
-    parts = []
-    for child in sorted(Path(path).iterdir()):
-        if child in ours:
-            continue
-        parts += without(str(child), hidden) if child.is_dir() and not child.is_symlink() else [str(child)]
-    return parts
+    return [part for child in sorted(Path(path).iterdir()) for part in without(str(child), hidden)]
 
 
 def open_to_all(stage) -> bool:

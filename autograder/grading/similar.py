@@ -15,7 +15,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
 from autograder.bank import right_answers, wrong_answers
-from autograder.driver.likeness import answers_of, normal_forms
+from autograder.driver.likeness import answers_of, normal_form_of
 from autograder.driver.reading import Cell
 from rlhf_core.course import exercise_names
 from rlhf_core.exercise import reference_answers
@@ -78,11 +78,15 @@ def crowd(students: int) -> int:
 
 
 def windows_of(normal: str) -> set[tuple]:
-    """Every WINDOW tokens in a row. A numbered name is told by how far back it stood last, so that a line more or less changes
-    nothing further down."""
+    """Every WINDOW tokens in a row within a function; where it stands among others says nothing."""
+    return set().union(*map(windows_in, normal.split("\n\n")))
+
+
+def windows_in(block: str) -> set[tuple]:
+    """A numbered name is told by how far back it stood last, so that a line more or less changes nothing further down."""
     last: dict[str, int] = {}
     tokens = []
-    for place, token in enumerate(re.findall(r"\w+|[^\w\s]", normal)):
+    for place, token in enumerate(re.findall(r"\w+|[^\w\s]", block)):
         if re.fullmatch(r"v\d+", token):
             back = place - last.get(token, -WINDOW)
             last[token] = place
@@ -96,7 +100,7 @@ def known_windows(exercise: str) -> set[tuple]:
     """The windows of the reference answer, where this edition has it, and of the bank's right and wrong answers."""
     forms = [implementation for mistake in wrong_answers(exercise) for implementation in mistake.forms]
     modules = {inspect.getmodule(implementation) for implementation in [*right_answers(exercise), *forms]}
-    texts = [form for module in modules for form in normal_forms(inspect.getsource(module))]
+    texts = [normal_form_of(inspect.getsource(module)) for module in modules]
     try:
         module = inspect.getmodule(getattr(reference_answers(), exercise))
         texts.append(answers_of([Cell(exercise, inspect.getsource(module), notebook=False)])[exercise]["normal"])
