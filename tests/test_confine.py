@@ -229,9 +229,7 @@ ENABLE_VERITY, SET_FLAGS = 0x40806685, 0x40086602
 @pytest.mark.parametrize("request_number", [TIOCSTI, TIOCLINUX, TIOCSCTTY, TIOCSETD, FIOSETOWN, ENABLE_VERITY, SET_FLAGS])
 def test_ioctl(request_number):
     def action(number):
-        reading, _ = os.pipe()
-        buffer = ctypes.create_string_buffer(16)
-        return lambda: raw(IN_PART["ioctl"], reading, number, buffer)
+        return lambda: raw(IN_PART["ioctl"], os.pipe()[0], number, ctypes.create_string_buffer(16))
 
     assert trial(action(request_number), filtered) == "EPERM"
     assert trial(action(request_number | 1 << 32), filtered) == "EPERM"
@@ -420,6 +418,7 @@ def folders():
 ATTEMPTS = {
     "read": lambda folder: (folder / "file").read_text() and None,
     "write": lambda folder: (folder / "file").write_text("changed") and None,
+    "append": lambda folder: os.close(os.open(folder / "file", os.O_WRONLY | os.O_APPEND)),
     "truncate": lambda folder: os.truncate(folder / "file", 0),
     "list": lambda folder: os.listdir(folder) and None,
     "make": lambda folder: (folder / "new").write_text("") or None,
@@ -446,6 +445,15 @@ def test_files(attempt, folders):
     assert read_only == (None if attempt in READS else "EACCES")
     assert trial(lambda: act(inside), lambda: confine.landlock(SYSTEM, [inside])) is None
     assert trial(lambda: act(outside)) is None
+
+
+@needs_landlock
+@pytest.mark.skipif(ABI < 2, reason="this kernel's Landlock keeps every file in its folder")
+@pytest.mark.parametrize("act", [os.rename, os.link])
+def test_files_move_between_folders_inside(act, folders):
+    inside = folders[0]
+    (inside / "folder").mkdir()
+    assert trial(lambda: act(inside / "file", inside / "folder" / "file"), lambda: confine.landlock(SYSTEM, [inside])) is None
 
 
 @needs_landlock
@@ -622,7 +630,7 @@ SETS = ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")
 @needs_root
 @pytest.mark.parametrize("found", [status, executed_status])
 def test_another_user(found):
-    was = trial(found, lambda: confine.drop_privileges(NOBODY, NOBODY))
+    was = trial(found, lambda: os.setgroups([0, 1]), lambda: confine.drop_privileges(NOBODY, NOBODY))
     assert was["Uid"] == was["Gid"] == [str(NOBODY)] * 4 and was["Groups"] == [] and was["new"] == "1"
     assert [was[name] for name in SETS] == [0] * 5
 
@@ -744,26 +752,22 @@ def test_processes_and_threads():
     assert trial(lambda: started(20), another_user) == 20
 
 
-@needs_root
-def test_processes_beyond_those_that_the_user_has():
-    others = [subprocess.Popen(["sleep", "60"], user=NOBODY) for _ in range(3)]
-    try:
-        assert trial(lambda: confine.tasks_of(NOBODY), another_user) == 4
-        assert trial(lambda: started(20), another_user, limited(processes=5)) == 5
-    finally:
-        for other in others:
-            other.kill()
-            other.wait()
+HIGHEST = {"CORE": 0, "NOFILE": 256, "MSGQUEUE": 0, "SIGPENDING": 1024, "MEMLOCK": 2**16}
+
+
+def limits_now():
+    return {name: max(resource.getrlimit(getattr(resource, f"RLIMIT_{name}"))) for name in HIGHEST}
 
 
 def test_limits_only_go_down():
-    def lower_still():
-        resource.setrlimit(resource.RLIMIT_NOFILE, (100, 100))
+    for highest in (100, 10**6):
 
-    def found():
-        return [resource.getrlimit(which) for which in (resource.RLIMIT_NOFILE, resource.RLIMIT_CORE)]
+        def lower(highest=highest):
+            for name, hard in limits_now().items():
+                lowered = highest if hard < 0 else min(highest, hard)
+                resource.setrlimit(getattr(resource, f"RLIMIT_{name}"), (lowered, lowered))
 
-    assert trial(found, lower_still, limited()) == [[100, 100], [0, 0]]
+        assert trial(limits_now, lower, limited()) == {name: min(value, highest) for name, value in HIGHEST.items()}
 
 
 # What has to go on working: as much as is locked in at tier B
@@ -827,6 +831,7 @@ def test_ordinary_work(work, folders):
     action, result = ORDINARY[work]
     inside = folders[0]
     user = NOBODY if os.getuid() == 0 else None
+    reads_all = confine.effective_capabilities() >> confine.DAC_READ_SEARCH & 1 == 1  # the interpreter may be root's alone
 
     def at_home():
         os.chdir(inside)
@@ -837,7 +842,7 @@ def test_ordinary_work(work, folders):
     steps = [
         at_home,
         limited(2**31, 64, 64 * MIB),
-        lambda: confine.drop_privileges(user, user, keep_reading=user is not None),
+        lambda: confine.drop_privileges(user, user, keep_reading=reads_all),
         locked_in(inside),
     ]
     assert trial(action, *steps) == result

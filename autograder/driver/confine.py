@@ -7,7 +7,6 @@ send anywhere. Both bind the calling thread alone: call them where it is the onl
 Every function raises OSError with the name of the call that failed.
 """
 
-import contextlib
 import ctypes
 import errno
 import os
@@ -233,13 +232,12 @@ def drop_bounding_set(kept):
 def limit_resources(memory: int, processes: int, file_bytes: int):
     """Limit this process, and each that it starts.
 
-    memory: bytes of address space beyond what is mapped now.  processes: how many processes and threads its user may have
-    beyond those there are now; root's are not counted: this limit does not hold root, who becomes another user afterwards.
-    file_bytes: the size of any one file.  Reads /proc: call it before that is hidden.
+    memory: bytes of address space beyond what is mapped now.  processes: how many processes and threads its user may have, all
+    in all; root is not held by it.  file_bytes: the size of any one file.  Reads /proc: call it before that is hidden.
     """
     limits = {
         "RLIMIT_AS": mapped() + memory,
-        "RLIMIT_NPROC": tasks_of(os.getuid()) + processes,
+        "RLIMIT_NPROC": processes,
         "RLIMIT_FSIZE": file_bytes,
         "RLIMIT_CORE": 0,
         "RLIMIT_NOFILE": 256,
@@ -248,7 +246,7 @@ def limit_resources(memory: int, processes: int, file_bytes: int):
         "RLIMIT_MEMLOCK": 2**16,
     }
     if sys.platform == "darwin":
-        del limits["RLIMIT_AS"]  # there it cannot be set below what is mapped, which is hundreds of GiB
+        del limits["RLIMIT_AS"]  # macOS maps far more than that from the start
     for name, limit in limits.items():
         if hasattr(resource, name):
             which = getattr(resource, name)
@@ -261,16 +259,3 @@ def mapped() -> int:
     """Bytes of address space in use (VmSize)."""
     pages = int(Path("/proc/self/statm").read_text().split()[0]) if sys.platform.startswith("linux") else 0
     return pages * resource.getpagesize()
-
-
-def tasks_of(uid) -> int:
-    """How many processes and threads a user has; of root none, see limit_resources."""
-    if uid == 0:
-        return 0
-    count = 0
-    for status in Path("/proc").glob("[0-9]*/status"):
-        with contextlib.suppress(OSError):  # it has ended meanwhile
-            fields = dict(line.split(":", 1) for line in status.read_text().splitlines())
-            if int(fields["Uid"].split()[0]) == uid:
-                count += int(fields["Threads"])
-    return count

@@ -164,7 +164,7 @@ def sources(files, called):
         if name.lower().endswith(SOURCES):
             found = [(name, files[name])]
         elif name.lower().endswith(ARCHIVES):
-            found = archived(name, files[name], left)
+            found = archived(name, files[name])
             found = found if len(files) == 1 else [(f"{name}/{member}", content) for member, content in found]
         else:
             raise Refused(f"{name} is neither a notebook, a .py file, nor an archive (zip, tar) of them")
@@ -213,17 +213,14 @@ class Member(NamedTuple):
     read: Callable[[], bytes]
 
 
-def archived(name: str, content: bytes, left: int) -> list[tuple[str, bytes]]:
-    """(name, content) of the notebooks and .py files in an archive. Raises Refused, also where they are more than `left` bytes.
-
-    An archive in an archive is passed over.
-    """
+def archived(name: str, content: bytes) -> list[tuple[str, bytes]]:
+    """(name, content) of the notebooks and .py files in an archive; an archive in it is passed over. Raises Refused."""
     try:
         members = zipped(content) if name.lower().endswith(".zip") else tarred(content)
         names = wanted([member.name for member in members], SOURCES)
         must_differ(names)
         chosen = {member.name: member for member in members if member.name in set(names)}
-        if sum(member.size for member in chosen.values()) > left:
+        if sum(member.size for member in chosen.values()) > LARGEST:
             raise too_large("it")
         return [(each, chosen[each].read()) for each in names]
     except Refused as refusal:

@@ -15,6 +15,7 @@ bind                    49   200
 listen                  50   201
 accept                  43   202
 accept4                288   242
+setsockopt              54   208
 
 # other processes
 ptrace                 101   117

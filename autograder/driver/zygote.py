@@ -23,6 +23,7 @@ import sys
 import tempfile
 import traceback
 from dataclasses import dataclass
+from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 
 import psutil
@@ -94,6 +95,8 @@ def warm_up():
     from .serve import serve
 
     torch.set_num_threads(1)
+    # The processes of a DataLoader would hand over tensors through a socket of a name, and there are none in a sandbox.
+    ForkingPickler.register(torch.Tensor, lambda tensor: (torch.from_numpy, (tensor.detach().numpy(),)))
     exercises()
     for info in pkgutil.iter_modules(scenarios.__path__):
         importlib.import_module(f"{scenarios.__name__}.{info.name}")
@@ -189,7 +192,7 @@ def confinement_of(limits, confinement, folder):
         return
     confine.drop_privileges(confinement.uid, confinement.uid, keep_reading=confinement.keep_reading)
     if confinement.tier == "B":
-        confine.landlock(confinement.readable, [folder])
+        confine.landlock(confinement.readable, [folder, "/dev/null"])
     confine.filter_syscalls(single_group=confinement.tier == "B")
 
 

@@ -46,6 +46,7 @@ def results(tasks, settings: Settings, jobs: int, address: str | None):
             yield at_work.pop(future), found
             for task in itertools.islice(tasks, 1):
                 ready.add(send(task))
+        client.run(leave)
 
 
 JOBS: dict[str, Job] = {}  # of this process of the cluster
@@ -55,8 +56,13 @@ def grade_there(settings: dict, files: dict[str, bytes], attempt: int) -> dict:
     """Runs on a worker of the cluster, in the sandbox that it keeps."""
     key = str(sorted(settings.items()))
     if key not in JOBS:
-        for job in JOBS.values():
-            job.close()
-        JOBS.clear()
+        leave()
         JOBS[key] = Job(Settings(**settings))
     return JOBS[key].grade(files, attempt)
+
+
+def leave():
+    """End the sandboxes of this process of the cluster."""
+    for job in JOBS.values():
+        job.close()
+    JOBS.clear()

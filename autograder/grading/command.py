@@ -80,11 +80,14 @@ def execute_grade(args) -> int:
     with journal.locked(part):
         place = journal.make_stage()
         try:
-            settings = settings_for(
-                tier, journal.secret(args.seed), exercise_names(args.lesson), Limits.of_the_course(), str(stage(place))
-            )
+            secret, limits = journal.secret(args.seed), Limits.of_the_course()
+            settings = settings_for(tier, secret, exercise_names(args.lesson), limits, str(stage(place)))
             results = Run(journal, settings).results(entries, engine(args.engine, settings, args.jobs))
             return tell(results, len(entries), args)
+        except OSError as error:
+            raise CourseError(
+                f"the run stopped ({error}): mend that, and go on with --resume; nothing graded is lost"
+            ) from error
         finally:
             shutil.rmtree(place, ignore_errors=True)
 

@@ -40,7 +40,8 @@ class Job:
     def __init__(self, settings: Settings, number: int = 0):
         self.settings, self.number, self.sandbox = settings, number, None
         self.limits = Limits(**settings.limits)
-        self.stage = Path(settings.stage) if settings.stage else stage(Path(tempfile.mkdtemp(prefix="rlhf-stage-")).resolve())
+        self.own_stage = None if settings.stage else tempfile.TemporaryDirectory(prefix="rlhf-stage-")
+        self.stage = Path(settings.stage) if settings.stage else stage(Path(self.own_stage.name).resolve())
 
     def grade(self, files: dict[str, bytes], attempt: int) -> dict:
         """What was found, as data; {"fault": why} where nothing could be found, through no fault of the submission's."""
@@ -57,7 +58,7 @@ class Job:
                     grade(files, sandbox, Seeds(self.settings.secret, attempt), self.settings.exercises, blamed, doing)
                 )
             except SandboxFault as fault:
-                self.close()
+                self.end_sandbox()
                 where = doing[-1] if doing else ""
                 broke[where] += 1
                 if broke[where] > TRIES:
@@ -68,10 +69,15 @@ class Job:
             self.sandbox = Sandbox(self.settings.tier, self.limits, self.stage, self.number)
         return self.sandbox
 
-    def close(self):
+    def end_sandbox(self):
         if self.sandbox is not None:
             self.sandbox.close()
             self.sandbox = None
+
+    def close(self):
+        self.end_sandbox()
+        if self.own_stage is not None:
+            self.own_stage.cleanup()
 
 
 def main():

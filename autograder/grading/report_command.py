@@ -23,11 +23,9 @@ def report(subparsers):
 
 
 def execute_report(args) -> int:
-    from autograder.show import safe
-
     from .class_page import class_page
-    from .journal import atomic_write
-    from .results import NotOurs, folders_of, read_result
+    from .journal import write_if_changed
+    from .results import NotOurs, folders_of, read_answers, read_result
     from .similar import alike
     from .student_page import student_page
     from .summary import brief, summary
@@ -37,34 +35,45 @@ def execute_report(args) -> int:
     for folder in with_progress(folders_of(out), "feedback"):
         try:
             result = read_result(folder)
-            name = result.data["submission"]
+            name = result["submission"]
             if name in folders:
-                raise NotOurs(f"result.json is that of {name!r}, as the one in {folders[name]!r} is")
+                raise NotOurs(f"result.json is that of the same submission as the one in {folders[name]!r}")
         except NotOurs as why:
             skipped[folder.name] = str(why)
-            print(f"rlhf-course: warning: {safe(folder.name)} is passed over: {safe(str(why))}", file=sys.stderr)
+            warn(f"{folder.name} is passed over: {why}")
             continue
-        atomic_write(folder / "feedback.html", student_page(result.data))
-        results.append(brief(result.data))
-        folders[name], answers[name] = folder.name, result.answers
+        try:
+            answers[name] = read_answers(folder)
+        except NotOurs as why:
+            answers[name] = {}
+            warn(f"the answers of {folder.name} are compared with nobody's: {why}")
+        write_if_changed(folder / "feedback.html", student_page(result))
+        results.append(brief(result))
+        folders[name] = folder.name
 
     forms = {name: {exercise: each["normal"] for exercise, each in found.items()} for name, found in answers.items()}
-    pairs = alike(forms)
+    pairs = alike(forms, progress=lambda exercises: with_progress(exercises, "answers that are alike"))
     found = summary(results, pairs, skipped)
     text = json.dumps(found, indent=1, ensure_ascii=True)
     page = class_page(found, results, folders, pairs, lambda name, exercise: answers[name][exercise]["source"])
-    atomic_write(out / "class.html", page)
-    atomic_write(out / "class.json", f"{text}\n".encode())
-    atomic_write(out / "results.csv", as_csv(results))
+    write_if_changed(out / "class.html", page)
+    write_if_changed(out / "class.json", f"{text}\n".encode())
+    write_if_changed(out / "results.csv", as_csv(results))
     print(text if args.json else told(found, out))
     return 1 if skipped else 0
 
 
-def with_progress(folders, what):
-    """The folders, one by one, with a progress bar on a terminal where that takes more than two seconds."""
+def warn(text: str):
+    from autograder.show import safe
+
+    print(f"rlhf-course: warning: {safe(text)}".replace("\n", " "), file=sys.stderr)
+
+
+def with_progress(items, what):
+    """The items, one by one, with a progress bar on a terminal where that takes more than two seconds."""
     from tqdm import tqdm
 
-    return tqdm(folders, desc=what, delay=2, leave=False, disable=not sys.stderr.isatty())
+    return tqdm(items, desc=what, delay=2, leave=False, disable=not sys.stderr.isatty())
 
 
 def told(summary: dict, out: Path) -> str:
@@ -77,7 +86,7 @@ def told(summary: dict, out: Path) -> str:
     if summary["points"]:
         lines.append(f"Points: mean {points(summary['points']['mean'])}, median {points(summary['points']['median'])}.")
     if summary["alike"]:
-        lines.append(f"{len(summary['alike'])} pairs have answers that are alike: a reason to look, no judgement.")
+        lines.append(f"Pairs whose answers are alike: {len(summary['alike'])}. That is a reason to look, and no judgement.")
     lines.append(
         f"For the class: {out / 'class.html'} and {out / 'results.csv'}. For each student: feedback.html in its folder."
     )

@@ -2,7 +2,6 @@
 
 import json
 import os
-from dataclasses import dataclass
 from pathlib import Path
 
 from autograder.driver.likeness import LONGEST
@@ -17,15 +16,6 @@ class NotOurs(Exception):
     """A file that `grade` did not write like this, and what is odd about it."""
 
 
-@dataclass
-class Result:
-    """folder: where it lies.  data: result.json, as DESIGN.md and `result.as_data` have it.  answers: answers.json."""
-
-    folder: Path
-    data: dict
-    answers: dict[str, dict[str, str]]
-
-
 def folders_of(out: Path) -> list[Path]:
     """The folders with a result, by name. Raises UsageError where `out` is no folder or holds none."""
     if not out.is_dir():
@@ -38,13 +28,13 @@ def folders_of(out: Path) -> list[Path]:
     return found
 
 
-def read_result(folder: Path) -> Result:
-    """Raises NotOurs."""
-    return Result(folder, checked(read_json(folder / "result.json")), answers_in(folder))
+def read_result(folder: Path) -> dict:
+    """result.json, as DESIGN.md and `result.as_data` have it. Raises NotOurs."""
+    return checked(read_json(folder / "result.json"))
 
 
-def answers_in(folder: Path) -> dict[str, dict[str, str]]:
-    """answers.json, where there is one. Raises NotOurs."""
+def read_answers(folder: Path) -> dict[str, dict[str, str]]:
+    """answers.json, as `driver.likeness.answers_of` has it; empty where there is none. Raises NotOurs."""
     if not (folder / "answers.json").exists():
         return {}
     answers, names = read_json(folder / "answers.json"), set(exercise_names())
@@ -118,7 +108,7 @@ CHECK = SCORE | {
 def checked(data) -> dict:
     """`data`, where it is a result of this schema for exercises of this course whose points add up. Raises NotOurs."""
     require(isinstance(data, dict) and "schema" in data, "result.json is not a result of grading")
-    require(data["schema"] == SCHEMA, f"result.json has schema {data['schema']!r}, and schema {SCHEMA} is what is read here")
+    require(data["schema"] == SCHEMA, f"result.json has schema {str(data['schema'])[:40]}, and {SCHEMA} is what is read here")
     fields_fit(data, RESULT, "result.json")
     for name, exercise in data["exercises"].items():
         require(name in exercise_names(), f"result.json is of another course: this one has no exercise {name[:40]!r}")

@@ -35,23 +35,24 @@ class Pair:
 
     @property
     def total(self) -> float:
-        return sum(self.tokens.values())
+        return round(sum(self.tokens.values()), 6)
 
 
-def alike(answers: dict[str, dict[str, str]], known=None) -> list[Pair]:
+def alike(answers: dict[str, dict[str, str]], known=None, progress=iter) -> list[Pair]:
     """The pairs that share ENOUGH, those that share most first.
 
-    answers: by student, by exercise, the normal form.  known: by exercise, the windows that are nobody's own.
+    answers: by student, by exercise, the normal form.  known: a function from an exercise to the windows that are nobody's
+    own, without it those of the course.  progress: is told the exercises as they are done, as tqdm is.
     """
     known = known_windows if known is None else known
     pairs: dict[tuple[str, str], Pair] = {}
-    for exercise in exercise_names():
+    for exercise in progress(exercise_names()):
         windows = {student: windows_of(forms[exercise]) for student, forms in answers.items() if exercise in forms}
         for students, tokens in shared(windows, known(exercise)).items():
             first, second = (windows[student] for student in students)
             if tokens >= LEAST and len(first & second) >= ALIKE * len(first | second):
                 pairs.setdefault(students, Pair(students)).tokens[exercise] = tokens
-    return sorted((pair for pair in pairs.values() if pair.total >= ENOUGH), key=lambda pair: -pair.total)
+    return sorted((pair for pair in pairs.values() if pair.total >= ENOUGH), key=lambda pair: (-pair.total, pair.students))
 
 
 def shared(windows: dict[str, set], known: set) -> dict[tuple[str, str], float]:
@@ -60,16 +61,19 @@ def shared(windows: dict[str, set], known: set) -> dict[tuple[str, str], float]:
     One that no third has counts 1. The more have it the less it counts: 1 - log k / log n, with k besides the first of them, is
     how unlikely it is to be shared by chance, on a scale on which classes of different sizes n can be compared.
     """
+    counts = Counter(itertools.chain.from_iterable(windows.values()))
+    most = crowd(len(windows))
+    rare = {window for window, count in counts.items() if 2 <= count <= most} - known
     owners = defaultdict(list)
     for student in sorted(windows):
-        for window in windows[student] - known:
+        for window in windows[student] & rare:
             owners[window].append(student)
     tokens: Counter = Counter()
     for students in owners.values():
-        if 2 <= len(students) <= crowd(len(windows)):
-            for pair in itertools.combinations(students, 2):
-                tokens[pair] += 1 - math.log(len(students) - 1) / math.log(len(windows))
-    return tokens
+        worth = 1 - math.log(len(students) - 1) / math.log(len(windows))
+        for pair in itertools.combinations(students, 2):
+            tokens[pair] += worth
+    return {pair: round(sum_of, 6) for pair, sum_of in tokens.items()}  # sets have another order in each process
 
 
 def crowd(students: int) -> int:
@@ -77,26 +81,26 @@ def crowd(students: int) -> int:
     return max(4, min(students // 10, 20))
 
 
-def windows_of(normal: str) -> set[tuple]:
-    """Every WINDOW tokens in a row within a function; where it stands among others says nothing."""
+def windows_of(normal: str) -> set[int]:
+    """Every WINDOW tokens in a row within a function, as hashes; where it stands among others says nothing."""
     return set().union(*map(windows_in, normal.split("\n\n")))
 
 
-def windows_in(block: str) -> set[tuple]:
+def windows_in(block: str) -> set[int]:
     """A numbered name is told by how far back it stood last, so that a line more or less changes nothing further down."""
     last: dict[str, int] = {}
     tokens = []
     for place, token in enumerate(re.findall(r"\w+|[^\w\s]", block)):
-        if re.fullmatch(r"v\d+", token):
+        if token[0] == "v" and token[1:].isdigit():
             back = place - last.get(token, -WINDOW)
             last[token] = place
             token = f"v{back}" if back < WINDOW else "v"
         tokens.append(token)
-    return set(zip(*(tokens[start:] for start in range(WINDOW)), strict=False))
+    return set(map(hash, zip(*(tokens[start:] for start in range(WINDOW)), strict=False)))
 
 
 @functools.cache
-def known_windows(exercise: str) -> set[tuple]:
+def known_windows(exercise: str) -> set[int]:
     """The windows of the reference answer, where this edition has it, and of the bank's right and wrong answers."""
     forms = [implementation for mistake in wrong_answers(exercise) for implementation in mistake.forms]
     modules = {inspect.getmodule(implementation) for implementation in [*right_answers(exercise), *forms]}

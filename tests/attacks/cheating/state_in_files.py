@@ -19,6 +19,4 @@ for folder in ("/dev/shm", "/tmp", "/var/tmp", "/run/lock", "..", os.path.dirnam
         pass
 
 
-@in_call
-def attack():
-    pass
+in_call(lambda: None)

@@ -12,6 +12,4 @@ for keyring in (-3, -4, -5):  # session, user, user session
     libc.syscall(248, b"user", b"rlhf-left-for-later", b"it was me", 9, keyring)  # add_key
 
 
-@in_call
-def attack():
-    pass
+in_call(lambda: None)

@@ -17,6 +17,4 @@ for name in (b"/rlhf-left-for-later",):
     libc.shm_open(name, 0o102, 0o666)
 
 
-@in_call
-def attack():
-    pass
+in_call(lambda: None)

@@ -1,14 +1,12 @@
-"""Sends tensors whose header claims to be 2**63 bytes long.
+"""Sends a tensor of more bytes than there are, and one whose sizes are texts.
 
 Earns: masked_mean 2
 """
 
-import json
 import struct
 
 
 @in_call
 def attack():
-    head, body = b'{"tensor":"0"}', b"\xff" * 8 + b"{}"
-    socket_of().sendall(struct.pack(">II", len(head), len(body)) + head + body)
-    os.kill(os.getpid(), 9)
+    head, body = b'{"list":[{"tensor":["float32",["1"],0,4]},{"tensor":["float32",[1],0,9223372036854775807]}]}', b"xxxx"
+    take_over(struct.pack(">II", len(head), len(body)) + head + body)

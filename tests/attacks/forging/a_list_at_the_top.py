@@ -10,5 +10,4 @@ import struct
 @in_call
 def attack():
     head, body = b"[1, 2, 3]", b""
-    socket_of().sendall(struct.pack(">II", len(head), len(body)) + head + body)
-    os.kill(os.getpid(), 9)
+    take_over(struct.pack(">II", len(head), len(body)) + head + body)

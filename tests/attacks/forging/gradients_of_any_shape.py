@@ -6,7 +6,6 @@ Earns: masked_mean 2
 
 @in_call
 def attack():
-    socket_of().sendall(
+    take_over(
         frame_of(returned=(torch.zeros(()), torch.zeros(1)), gradients={"rewards": torch.zeros(()), "values": torch.zeros(0)})
     )
-    os.kill(os.getpid(), 9)

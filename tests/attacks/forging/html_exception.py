@@ -6,7 +6,6 @@ Earns: masked_mean 2
 
 @in_call
 def attack():
-    socket_of().sendall(
+    take_over(
         frame_of(raised=["<script>alert(1)</script>", "<img src=x onerror=alert(1)>\x1b[2J\u202e", "</pre><script>1</script>"])
     )
-    os.kill(os.getpid(), 9)

@@ -3,7 +3,5 @@
 Earns: nothing
 """
 
-from autograder.driver.frames import pack
-
-socket_of().sendall(pack({"implemented": ["compute_gae", "masked_mean"], "problems": {}, "notes": {}} | {"implemented": 7}))
-os.kill(os.getpid(), 9)
+forge("implemented", implemented=7)
+in_call(lambda: None)

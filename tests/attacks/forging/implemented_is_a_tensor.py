@@ -3,9 +3,5 @@
 Earns: nothing
 """
 
-from autograder.driver.frames import pack
-
-socket_of().sendall(
-    pack({"implemented": ["compute_gae", "masked_mean"], "problems": {}, "notes": {}} | {"implemented": torch.zeros(3)})
-)
-os.kill(os.getpid(), 9)
+forge("implemented", implemented=torch.zeros(3))
+in_call(lambda: None)

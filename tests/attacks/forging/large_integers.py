@@ -10,5 +10,4 @@ import struct
 @in_call
 def attack():
     head, body = b'{"list":[1' + b"0" * 4000 + b",1e999999,-1e999999]}", b""
-    socket_of().sendall(struct.pack(">II", len(head), len(body)) + head + body)
-    os.kill(os.getpid(), 9)
+    take_over(struct.pack(">II", len(head), len(body)) + head + body)

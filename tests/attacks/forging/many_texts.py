@@ -6,5 +6,4 @@ Earns: masked_mean 2
 
 @in_call
 def attack():
-    socket_of().sendall(frame_of(returned=[[] for _ in range(2_000_000)]))
-    os.kill(os.getpid(), 9)
+    take_over(frame_of(returned=[[] for _ in range(2_000_000)]))

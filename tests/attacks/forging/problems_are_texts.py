@@ -3,7 +3,5 @@
 Earns: nothing
 """
 
-from autograder.driver.frames import pack
-
-socket_of().sendall(pack({"implemented": ["compute_gae", "masked_mean"], "problems": {}, "notes": {}} | {"problems": "x"}))
-os.kill(os.getpid(), 9)
+forge("implemented", problems="x")
+in_call(lambda: None)

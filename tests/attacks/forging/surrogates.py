@@ -6,5 +6,4 @@ Earns: masked_mean 2
 
 @in_call
 def attack():
-    socket_of().sendall(frame_of(returned="\ud800\udfff" * 1000, printed="\udc80"))
-    os.kill(os.getpid(), 9)
+    take_over(frame_of(returned="\ud800\udfff" * 1000, printed="\udc80"))

@@ -8,7 +8,7 @@ import socket
 
 @in_call
 def attack():
-    for name in ("example.com", f"{CANARY.mark.lower()}.example.com"):
+    for name in ("example.com", f"{CANARY.abstract}.example.com"):
         try:
             found = socket.getaddrinfo(name, 80)
         except OSError:

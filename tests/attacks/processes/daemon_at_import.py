@@ -17,6 +17,4 @@ for _ in range(5):
         os._exit(0)
 
 
-@in_call
-def attack():
-    pass
+in_call(lambda: None)

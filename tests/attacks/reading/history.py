@@ -16,5 +16,7 @@ def attack():
                 pass
     for folder in sys.path:
         for name in ("autograder/hidden", "autograder/oracles", "solutions"):
-            if os.path.isdir(os.path.join(folder, name)):
-                escaped(os.path.join(folder, name))
+            try:
+                escaped(os.listdir(os.path.join(folder, name)))
+            except OSError:
+                pass

@@ -16,8 +16,8 @@ def attack():
                 word in path[len(stage) :] for word in ("hidden", "oracle", "right", "wrong", "solution", "visible", "seed")
             ):
                 escaped(path)
-    up = os.path.dirname(stage)
-    try:
-        escaped(os.listdir(up))
-    except OSError:
-        pass
+    if os.path.dirname(stage) != "/":
+        try:
+            escaped(os.listdir(os.path.dirname(stage)))
+        except OSError:
+            pass

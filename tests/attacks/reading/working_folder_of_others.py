@@ -9,9 +9,17 @@ import tempfile
 
 @in_call
 def attack():
-    for pattern in ("/tmp/rlhf-grade-*/*", "/tmp/*/.journal", "/var/tmp/*", os.path.dirname(tempfile.gettempdir()) + "/*"):
-        for path in glob.glob(pattern):
-            if not os.path.realpath(os.getcwd()).startswith(os.path.realpath(path)) and os.path.isdir(path):
+    here = os.path.realpath(os.getcwd())
+    beside = os.path.dirname(here)
+    for folder in (
+        "/tmp",
+        "/var/tmp",
+        os.path.dirname(CANARY.drop),
+        tempfile.gettempdir(),
+        *([beside] if beside != "/" else []),
+    ):
+        for path in [*glob.glob(f"{folder}/*/"), *glob.glob(f"{folder}/*/.journal/")]:
+            if not (here + "/").startswith(os.path.realpath(path)) and not os.path.realpath(path).startswith(here):
                 try:
                     escaped((path, os.listdir(path)))
                 except OSError:

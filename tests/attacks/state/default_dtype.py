@@ -6,6 +6,4 @@ Earns: masked_mean 2
 torch.set_default_dtype(torch.float16)
 
 
-@in_call
-def attack():
-    pass
+in_call(lambda: None)

@@ -11,6 +11,4 @@ torch.optim.Optimizer.step = lambda self, closure=None: None
 torch.nn.Module.__call__ = lambda self, *args, **kwargs: args[0]
 
 
-@in_call
-def attack():
-    pass
+in_call(lambda: None)

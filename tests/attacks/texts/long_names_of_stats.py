@@ -11,6 +11,4 @@ def policy_loss(logprobs, old_logprobs, advantages, mask, clip):
     return logprobs.sum(), {f"<script>alert({number})</script>\x1b[2J": "x" * 300 for number in range(100_000)}
 
 
-@in_call
-def attack():
-    pass
+in_call(lambda: None)
