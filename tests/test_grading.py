@@ -1,5 +1,6 @@
 """`rlhf-course grade` as an instructor runs it: real sandboxes, real kills, real folders."""
 
+import contextlib
 import json
 import os
 import random
@@ -195,7 +196,16 @@ def graded(tmp_path_factory):
 def test_each_submission_has_its_result(graded):
     folder, told = graded
     states = {name: result["state"] for name, result in results_in(folder / "out").items()}
-    assert {row["submission"] for row in told[:-1]} == {"right", "wrong", "crash", "slow", "twin", "empty", "broken", "essay.docx"}
+    assert {row["submission"] for row in told[:-1]} == {
+        "right",
+        "wrong",
+        "crash",
+        "slow",
+        "twin",
+        "empty",
+        "broken",
+        "essay.docx",
+    }
     assert sorted(states.values()).count("refused") == 1 and len(states) == 8
     assert told[-1] == {"submissions": 8, "graded": 7, "refused": 1, "not_graded": 0, "known": 1, "out": str(folder / "out")}
 
@@ -358,12 +368,8 @@ def test_a_full_disk_stops_with_a_message_and_is_gone_on_with(tmp_path):
         filler = disk / "filler"
         filler.write_bytes(bytes(2**20))
         run = grade(tmp_path / "in", "--out", disk / "out", "--seed", "tests", "--jobs", 1)
-        with filler.open("ab") as file:  # what the stage of that run took, and all that is left
-            try:
-                while True:
-                    file.write(bytes(4096))
-                    file.flush()
-            except OSError:
+        with filler.open("ab", buffering=0) as file, contextlib.suppress(OSError):
+            while file.write(bytes(4096)):
                 pass
         shutil.rmtree(disk / "out" / "s3", ignore_errors=True)
         run = grade(tmp_path / "in", "--out", disk / "out", "--seed", "tests", "--jobs", 1)

@@ -137,7 +137,7 @@ GOOD = [
 BAD = [
     "<script>alert(1)<", "a`id`", "a$b", "a;b", "a&b", 'a"b', "a%2fb", "a\\b", "a:b", "a|b", "a*b", "a?b", "a😀",  # characters
     "a\x1b[31mred", "a\u202ecod", "a\nb", "a\u200bb", "a\u034fb", "\u3164", "a\u2028b", "a\x7fb",  # that are not seen
-    "-rf", "~root", " alice", "alice ", "alice.", "\u0301alice", "x" * 121,  # at either end
+    "-rf", "~root", " alice", "alice ", "alice.", "\u0301alice", "x" * 121, "李" * 70,  # at either end
     "con", "NUL", "com1.answers", "Lpt9", "class.html", "RESULTS.csv", "refused-12345678", "\uff41\uff0e\uff42",  # in use
 ]  # fmt: skip
 

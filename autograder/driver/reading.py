@@ -51,7 +51,6 @@ class Cell:
     name: str
     source: str
     notebook: bool
-    text: str = ""
     grade_id: str | None = None  # of a notebook's cell: a lesson gives an answer cell the name of its exercise
 
     @property

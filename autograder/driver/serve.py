@@ -116,7 +116,7 @@ def write_modules(cells):
         if not cell.notebook:
             path = FOLDER / cell.name
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(cell.text or cell.source, encoding="utf-8")
+            path.write_text(cell.source, encoding="utf-8")
 
 
 def put_in_force(exercise, implementations, others):

@@ -35,7 +35,8 @@ CANVAS = re.compile(r"[^_]+_(LATE_)?\d+_(\d+_.+|text\.html)", re.IGNORECASE)
 RESERVED = {"class.html", "class.json", "results.csv", "results.json", "index.html", "lost+found"}
 DEVICES = {"con", "prn", "aux", "nul"} | {f"{port}{n}" for port in ("com", "lpt") for n in range(10)}
 LONGEST_NAME = 120  # characters
-PUNCTUATION = " ._-+@,'()=~"
+MOST_BYTES = 200  # of a name: with what is added to it, a file system takes 255
+PUNCTUATION = " ._-+@,'’()=~"
 # Letters and marks that are not drawn, so that two names with and without them look the same, and some file systems agree.
 INVISIBLE = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]")
 
@@ -165,8 +166,8 @@ def free(folder: str, taken: set[str]) -> str:
 def unfit_name(name: str) -> str | None:
     """Why a name (in Unicode form C) cannot be that of a submission and of a folder; None where it can."""
     key = folded(name)
-    if not 1 <= len(name) <= LONGEST_NAME or len(name.encode("utf-8", "surrogatepass")) > 240:
-        return f"its name is not of 1 to {LONGEST_NAME} characters: rename it"
+    if not 1 <= len(name) <= LONGEST_NAME or len(name.encode("utf-8", "surrogatepass")) > MOST_BYTES:
+        return f"its name is not of 1 to {LONGEST_NAME} characters, and {MOST_BYTES} bytes at most: rename it"
     if odd := [character for character in name if not allowed(character)]:
         return f"its name holds {odd[0]!a}: a name is of letters, digits, spaces and {PUNCTUATION.strip()}"
     if name[0] in ".-~ " or unicodedata.category(name[0])[0] == "M" or name[-1] in ". ":

@@ -64,6 +64,10 @@ class Run:
         except Refused as refusal:
             known.append((self.refuse(entry, str(refusal)), True))
             return None
+        except OSError as error:  # of the machine, such as a disk that cannot be read
+            task = Task(entry, {}, "", 1, "")
+            known.append((self.write(task, {"fault": f"its files could not be read ({error})"}), False))
+            return None
         digest = content_hash(files)
         attempt = self.attempt(entry, digest)
         task = Task(entry, files, digest, attempt, self.key(digest, attempt))
@@ -120,6 +124,9 @@ def attempt_of(result) -> int:
     return int(str(result.get("seed_id")).rpartition(".")[2])
 
 
+JUDGES = ("grade.py", "remote.py")  # of this folder; the rest does not touch a result
+
+
 @functools.cache
 def version_of_the_checks() -> str:
     """sha256 of the code that grades: a check that was changed grades anew, whatever the version is called."""
@@ -127,9 +134,7 @@ def version_of_the_checks() -> str:
     for package in (autograder, rlhf_core):
         folder = Path(package.__file__).parent
         paths = [*folder.rglob("*.py"), *folder.rglob("*.json")]
-        for path in sorted(
-            path for path in paths if path.parent != Path(__file__).parent or path.name in ("grade.py", "remote.py")
-        ):
+        for path in sorted(path for path in paths if path.parent != Path(__file__).parent or path.name in JUDGES):
             digest.update(key_of(str(path.relative_to(folder)), path.read_text(encoding="utf-8")).encode())
     return digest.hexdigest() + key_of(str(course()))
 

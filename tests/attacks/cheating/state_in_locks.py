@@ -20,4 +20,4 @@ def attack():
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         escaped("a lock of another worker")
-    time.sleep(4)
+    time.sleep(3)
