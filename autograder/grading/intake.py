@@ -36,7 +36,7 @@ RESERVED = {"class.html", "class.json", "results.csv", "results.json", "index.ht
 DEVICES = {"con", "prn", "aux", "nul"} | {f"{port}{n}" for port in ("com", "lpt") for n in range(10)}
 LONGEST_NAME = 120  # characters
 MOST_BYTES = 200  # of a name: with what is added to it, a file system takes 255
-PUNCTUATION = " ._-+@,'’()=~"
+PUNCTUATION = " ._-+@,'\u2019()=~"
 # Letters and marks that are not drawn, so that two names with and without them look the same, and some file systems agree.
 INVISIBLE = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]")
 
