@@ -34,9 +34,7 @@ def main():
         whole, pieces = results(folder / "whole"), results(folder / "pieces")
         different = [name for name in whole if whole[name] != pieces.get(name)]
         print(f"killed {KILLS} times and resumed: {len(pieces)} results, {len(different)} of them different {different[:5]}")
-        print(
-            f"submissions graded in all its parts: {graded} (without the {size - graded} that had equal files or were refused)"
-        )
+        print(f"graded in all its parts: {graded}; the other {size - graded} had the files of another, or were refused")
 
 
 def command(submissions, out) -> list[str]:
@@ -83,7 +81,7 @@ def killed(submissions, out, seconds) -> int:
 def results(out) -> dict[str, bytes]:
     """The bytes of every file of results, without the seconds that it took."""
     found = {}
-    for path in sorted(out.glob("*/*.json")):
+    for path in sorted(out.glob("[!.]*/*.json")):
         data = json.loads(path.read_bytes())
         data.pop("wall_s", None)
         found[str(path.relative_to(out))] = json.dumps(data).encode()

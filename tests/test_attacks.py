@@ -113,7 +113,7 @@ class Canaries:
             udp=self.sockets["udp"].getsockname()[1], unix=str(base / "stream"), unix_datagram=str(base / "datagram"),
             abstract=self.abstract, pid=self.process.pid, harness=os.getpid(), harness_uid=os.getuid(), drop=str(self.drop),
         )  # fmt: skip
-        self.before = {"course": course_files(), "users": set(users()), "victim": facts(self.files["victim"][0])}
+        self.before = {"course": course_files(), "victim": facts(self.files["victim"][0])}
 
     def environment(self) -> dict[str, str]:
         """Of the grader."""
@@ -131,9 +131,10 @@ class Canaries:
             found.append("a process outside was signalled")
         if course_files() != self.before["course"]:
             found.append("the course was changed")
-        ours = [pid for pid in processes() if str(self.base).encode() in command_line(pid)]
+        base = str(self.base).encode()
+        ours = [pid for pid in processes() if base in command_line(pid) + about(pid, "environ")]
         found += [f"process {pid} was left" for pid in ours]
-        return found + [f"a process of user {user} was left" for user in set(users()) - self.before["users"]]
+        return found
 
     def close(self):
         self.process.kill()
@@ -174,15 +175,13 @@ def processes() -> list[int]:
 
 
 def command_line(pid) -> bytes:
+    return about(pid, "cmdline")
+
+
+def about(pid, what) -> bytes:
     with contextlib.suppress(OSError):
-        return Path(f"/proc/{pid}/cmdline").read_bytes()
+        return Path(f"/proc/{pid}/{what}").read_bytes()
     return b""
-
-
-def users():
-    for pid in processes():
-        with contextlib.suppress(OSError):
-            yield os.stat(f"/proc/{pid}").st_uid
 
 
 def state_of(pid) -> str:
@@ -362,9 +361,9 @@ def test_an_attack_earns_what_its_honest_part_does(outcomes, tier, attack):
 
 # Attacks that are harmless where nothing holds them back.
 ALARMS = (
-    "reading-open_file.py", "reading-neighbour.py", "reading-hidden_checks.py", "reading-modules_in_memory.py",
-    "reading-command_lines.py", "network-tcp.py", "network-unix_path.py", "network-unix_abstract.py", "files-writes_outside.py",
-    "processes-signals_everybody.py", "cheating-state_in_locks.py", "cheating-state_in_locks-twin.py",
+    "reading-open_file.py", "reading-neighbour.py", "reading-hidden_checks.py", "reading-command_lines.py",
+    "network-tcp.py", "network-unix_path.py", "network-unix_abstract.py", "files-writes_outside.py",
+    "processes-signals_everybody.py", "cheating-state_in_locks.py",
 )  # fmt: skip
 
 
@@ -372,5 +371,6 @@ def test_without_a_sandbox_the_alarms_ring(tmp_path):
     attacks = [attack for attack in CORPUS if attack.file in ALARMS]
     outcome = graded("C", attacks, tmp_path)
     silent = {attack.file for attack in attacks if not spread(outcome, outcome.canaries.mark, [attack.file])}
-    assert silent <= {"reading-modules_in_memory.py", "cheating-state_in_locks.py", "cheating-state_in_locks-twin.py"}
+    assert silent == set()
     assert any("tcp was reached" in said for said in outcome.touched)
+    assert "a file outside was changed" in outcome.touched

@@ -89,7 +89,7 @@ def test_the_sandbox_gives_what_the_self_check_gives(graded, expected, tier, nam
 def test_equal_files_get_equal_results_of_their_own(graded):
     one, other = (graded("A")[name] for name in ("partial.py", "same_as_partial.py"))
     assert (one["submission"], other["submission"]) == ("partial", "same_as_partial")
-    assert one["exercises"] == other["exercises"]
+    assert one["points"] == other["points"] > 0
 
 
 def test_the_reference_gets_full_marks(graded):

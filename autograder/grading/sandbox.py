@@ -128,6 +128,7 @@ class Sandbox:
         return {
             "PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": home, "TMPDIR": home, "LANG": "C.UTF-8",
             "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1",
+            "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",  # large pages: a fork of the zygote copies fewer tables
             "MALLOC_ARENA_MAX": "2",  # else many threads map much of the memory that they may have, and use none of it
             "TOKENIZERS_PARALLELISM": "false",
             "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1", "HF_HUB_OFFLINE": "1",

@@ -18,7 +18,6 @@ from types import SimpleNamespace
 
 HERE = Path(__file__).parent
 FAMILIES = ("reading", "forging", "cheating", "processes", "bombs", "network", "files", "texts", "state")
-TWINS = ("cheating-state_in_locks",)  # attacks by two submissions at once
 
 
 @dataclass(frozen=True)
@@ -42,9 +41,8 @@ def corpus() -> list[Attack]:
 def written() -> list[Attack]:
     found = []
     for path in sorted(path for family in FAMILIES for path in (HERE / family).glob("*.py")):
-        name, (tries, earns, at_most) = f"{path.parent.name}-{path.stem}", described(path)
-        for twin in (name, f"{name}-twin") if name in TWINS else (name,):
-            found.append(Attack(f"{twin}.py", tries, earns, writer(path), at_most))
+        tries, earns, at_most = described(path)
+        found.append(Attack(f"{path.parent.name}-{path.stem}.py", tries, earns, writer(path), at_most))
     return found
 
 

@@ -1,23 +1,23 @@
-"""Holds a lock on a file that all workers can read: two of these at once see each other, and could talk.
+"""Locks a file that all workers can read, by which two submissions that are graded at once could talk.
 
 Earns: masked_mean 2
 """
 
 import fcntl
 import json
-import time
-
-file = open(json.decoder.__file__)
-calls = []
 
 
 @in_call
 def attack():
-    calls.append(1)
-    if len(calls) > 1:
-        return
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        escaped("a lock of another worker")
-    time.sleep(3)
+    file = open(json.decoder.__file__)
+    fcntl.flock(file, fcntl.LOCK_EX)
+    child = os.fork()
+    if child == 0:  # stands in for the other worker: it opens the file for itself
+        code = 0
+        try:
+            fcntl.flock(open(json.decoder.__file__), fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            code = 1
+        os.kill(os.getpid(), 9) if code else os._exit(0)
+    if os.waitpid(child, 0)[1]:
+        escaped("a lock on a file that all workers share")
