@@ -7,6 +7,7 @@ which must be found nowhere.  The last test runs some at tier C, where they do g
 import contextlib
 import json
 import os
+import re
 import secrets
 import signal
 import socket
@@ -357,6 +358,21 @@ def test_an_attack_earns_what_its_honest_part_does(outcomes, tier, attack):
     assert spread(outcome, outcome.canaries.mark, [attack.file]) == [], "it got through"
     sizes = {path.name: path.stat().st_size for path in outcome.folders[attack.file].glob("*.json")}
     assert max(sizes.values()) < LARGEST_RESULT, sizes
+
+
+@tiers
+def test_no_markup_of_theirs_gets_into_a_page(outcomes, tier):
+    outcome = outcomes(tier)
+    command = [sys.executable, "-m", "rlhf_core.cli", "report", str(outcome.canaries.out)]
+    done = subprocess.run(command, env=outcome.canaries.environment(), capture_output=True, text=True)
+    assert done.returncode in (0, 1) and "Traceback" not in done.stderr, done.stderr[-2000:]
+    pages = {path: path.read_text(encoding="utf-8") for path in outcome.canaries.out.rglob("*.html")}
+    assert len(pages) > len(CORPUS)
+    for path, page in pages.items():
+        assert not re.search(r"<script|<img src=x|\x1b|\x9b|\u202e|\u2066", page), path
+        assert len(page) < 2**20 or path.parent == outcome.canaries.out, path
+    for path in outcome.canaries.out.glob("*.csv"):
+        assert not re.search(r"(^|,)\"?[=+\-@\t\r]", path.read_text(encoding="utf-8"), re.MULTILINE), path
 
 
 # Attacks that are harmless where nothing holds them back.

@@ -8,6 +8,7 @@ import pytest
 
 from autograder.driver.loading import read_submission
 from autograder.engine import run_submission
+from autograder.grading.grade import Seeds
 from autograder.grading.intake import submissions
 from autograder.grading.tiers import probe
 from rlhf_core.course import exercise_names
@@ -16,6 +17,12 @@ from .honest import laid_out
 from .test_attacks import read
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="submissions are graded on Linux")
+
+
+SECRET = "known to nobody"
+
+# What a tier does not have: at B no /dev/shm, in which the locks of multiprocessing lie.
+LACKING = {("B", "workers.py"): ["pairwise_accuracy"]}
 
 
 @pytest.fixture(scope="session")
@@ -37,7 +44,7 @@ def graded(handed_in, tmp_path_factory):
             out = tmp_path_factory.mktemp(f"results-{tier}")
             command = [sys.executable, "-m", "rlhf_core.cli", "grade", str(handed_in), "--out", str(out), "--isolation", tier]
             environment = os.environ | {"OMP_NUM_THREADS": "1", "XDG_CONFIG_HOME": str(out / "home")}
-            done = subprocess.run([*command, "--jobs", "2"], env=environment, capture_output=True, text=True)
+            done = subprocess.run([*command, "--jobs", "2", "--seed", SECRET], env=environment, capture_output=True, text=True)
             assert done.returncode == 0, done.stdout + done.stderr
             found[tier] = {entry.path.name: read(out / entry.folder / "result.json") for entry in submissions([handed_in])}
         return found[tier]
@@ -52,7 +59,8 @@ def expected(handed_in):
 
     def results(name) -> dict[str, dict[str, tuple]]:
         if name not in found:
-            checked = run_submission(read_submission(handed_in / name), exercise_names(), hidden=True)
+            seeds = Seeds(SECRET).of_checks
+            checked = run_submission(read_submission(handed_in / name), exercise_names(), hidden=True, seeds=seeds)
             found[name] = {
                 result.exercise: {check.check.name: (check.status, round(check.points, 6)) for check in result.checks}
                 for result in checked
@@ -83,7 +91,11 @@ def test_the_sandbox_gives_what_the_self_check_gives(graded, expected, tier, nam
         exercise: {check["name"]: (check["status"], check["points"]) for check in data["checks"]}
         for exercise, data in result["exercises"].items()
     }
-    assert got == expected(name)
+    wanted = dict(expected(name))
+    for exercise in LACKING.get((tier, name), []):
+        assert {status for status, _ in got.pop(exercise).values()} == {"failed"}
+        wanted.pop(exercise)
+    assert got == wanted
 
 
 def test_equal_files_get_equal_results_of_their_own(graded):

@@ -118,7 +118,7 @@ NEW_NAMESPACES_OR_BROTHER = 0x7E028000  # CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC
 UNIX, STREAM, SEQUENCE, KIND_OF_SOCKET = 1, 1, 5, 0xF
 TERMINAL_QUESTIONS = (0x5401, 0x802C542A, 0x540F, 0x5413, 0x541B)  # TCGETS, TCGETS2, TIOCGPGRP, TIOCGWINSZ, FIONREAD
 DESCRIPTOR_FLAGS = (0x5421, 0x5450, 0x5451)  # FIONBIO, FIONCLEX, FIOCLEX
-COPY_FLAGS_LOCKS_AND_PIPES = (*range(8), 36, 37, 38, 1030, 1031, 1032)  # of fcntl: all but owners of signals, leases, seals
+COPY_FLAGS_LOCKS_AND_PIPES = (*range(5), 6, 7, 37, 38, 1030, 1031, 1032)  # of fcntl; who holds a lock is not told
 
 # By call the arguments with which it is allowed: (which argument, mask, values after the mask). The kernel takes each of these
 # as 32 bits, and so does the filter: what stands in the upper half must not make a difference.

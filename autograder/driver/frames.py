@@ -15,6 +15,7 @@ import torch
 HEAD = struct.Struct(">II")
 LARGEST = 64 * 2**20  # bytes of a frame
 DEEPEST = 40  # containers within containers
+MOST_DIMENSIONS = 16
 WIDEST = 2**63  # integers, and what the sizes of an empty tensor may multiply to
 DTYPES = {
     str(dtype).removeprefix("torch."): dtype
@@ -113,7 +114,7 @@ def decoded(value, numbers, listed, depth):
     if kind == "generator":
         return torch.Generator().manual_seed(content)
     if not isinstance(content, list):
-        raise BrokenFrame(f"a {kind!r} of no items")
+        raise BrokenFrame(f"a {kind[:40]!r} of no items")
     if kind == "tensor":
         return tensor_at(numbers, *content)
     if kind == "bytes":
@@ -122,13 +123,13 @@ def decoded(value, numbers, listed, depth):
         return {"tuple": tuple, "list": listed}[kind](decoded(item, numbers, listed, depth + 1) for item in content)
     if kind == "dict":
         return {decoded(k, numbers, listed, depth + 1): decoded(v, numbers, listed, depth + 1) for k, v in content}
-    raise BrokenFrame(f"a value of the kind {kind!r}")
+    raise BrokenFrame(f"a value of the kind {kind[:40]!r}")
 
 
 def tensor_at(numbers, name, shape, start, length) -> torch.Tensor:
     dtype = DTYPES[name]
-    if any(type(size) is not int or not 0 <= size < 2**31 for size in shape) or len(shape) > 16:
-        raise BrokenFrame(f"a tensor of shape {shape}")
+    if len(shape) > MOST_DIMENSIONS or any(type(size) is not int or not 0 <= size < 2**31 for size in shape):
+        raise BrokenFrame(f"a tensor of shape {str(shape)[:80]}")
     if math.prod(shape) * dtype.itemsize != length or math.prod(size or 1 for size in shape) >= WIDEST:
         raise BrokenFrame(f"a tensor of shape {shape} in {length} bytes")
     content = part(numbers, start, length)

@@ -26,6 +26,7 @@ from .loading import Loader
 from .reading import Cell, Refused, cells_of_files
 
 LONGEST = 500  # characters of what an exception says
+TOLD = 2_000  # characters of what is wrong with an answer
 FOLDER = Path("submission")  # below the worker's own folder: the files of the submission, for those that import each other
 
 
@@ -88,8 +89,8 @@ class Worker:
             put_in_force(exercise, submission.implementations, others)
         return {
             "implemented": list(submission.implementations),
-            "problems": {name: [problem.kind, problem.message] for name, problem in submission.problems.items()},
-            "notes": submission.notes,
+            "problems": {name: [problem.kind, problem.message[:TOLD]] for name, problem in submission.problems.items()},
+            "notes": {name: note[:TOLD] for name, note in submission.notes.items()},
         }
 
     def observe(self, arguments: dict, seconds: float, gradients: list, weights) -> dict:

@@ -81,11 +81,12 @@ fremovexattr           199    16
 mknod                  133     -
 mknodat                259    33
 
-# files by handle, and watching files
+# files by handle, and what workers could talk by over files that all of them read: watching, locks
 name_to_handle_at      303   264
 open_by_handle_at      304   265
 fanotify_init          300   262
 fanotify_mark          301   263
+flock                   73    32
 inotify_init           253     -
 inotify_init1          294    26
 inotify_add_watch      254    27

@@ -1,6 +1,5 @@
 """One submission, from its bytes to its points."""
 
-import contextlib
 import hashlib
 import hmac
 import re
@@ -8,6 +7,7 @@ import time
 from dataclasses import dataclass
 
 from autograder.driver.loading import Problem, Submission
+from autograder.driver.serve import TOLD
 from autograder.engine import ExerciseResult, not_runnable, run_exercise
 from autograder.report import exercise_data
 from rlhf_core.course import exercise_names
@@ -16,7 +16,8 @@ from .remote import GRACE, Budget, Remote
 from .sandbox import WorkerLost
 
 READ_SECONDS = 20.0  # to take the cells out of files of at most 20 MiB
-TOLD = 2_000  # characters of a message that comes from the sandbox
+READ_BYTES = 32 * 2**20  # of those cells
+LONGEST = 8_000  # characters of what a check says
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ def survey(files, sandbox, budget, seeds) -> tuple[dict, Submission, bytearray]:
     printed = bytearray()
     with sandbox.worker() as worker:
         try:
-            read = worker.ask({"do": "read", "files": files}, READ_SECONDS)
+            read = worker.ask({"do": "read", "files": files}, READ_SECONDS, largest=READ_BYTES)
         except WorkerLost as lost:
             return {}, Submission("", refused=f"reading it {lost.message}".rstrip(".")), printed
         if "refused" in read:
@@ -145,12 +146,17 @@ def run(name, submission, seeds) -> ExerciseResult:
 
 def described(result: ExerciseResult) -> dict:
     """The result as data; without the smallest input where its search lost the worker."""
-    with contextlib.suppress(WorkerLost):
-        return exercise_data(result)
-    for check in result.checks:
-        for finding in check.findings:
-            finding.shrink = None
-    return exercise_data(result)
+    try:
+        data = exercise_data(result)
+    except WorkerLost:
+        for check in result.checks:
+            for finding in check.findings:
+                finding.shrink = None
+        data = exercise_data(result)
+    for check in data["checks"]:
+        if len(check["message"]) > LONGEST:  # what came back can be of any length
+            check["message"] = check["message"][:LONGEST] + " ... (cut here)"
+    return data
 
 
 def lost_result(name, lost: WorkerLost) -> ExerciseResult:

@@ -18,6 +18,7 @@ from rlhf_core.exercise import exercises, reference_answers
 
 from .sandbox import WorkerLost
 
+LONGEST = 3_000  # characters of a text
 GRACE = 1.0  # seconds after a call's limit, until the worker that could not interrupt it is killed
 
 
@@ -51,7 +52,7 @@ class Remote:
         seconds = min(seconds, self.budget.left())
         reply = self.worker.ask(question | {"seconds": seconds}, seconds + GRACE)
         try:
-            return observation(reply)
+            return observation(reply, question.get("arguments", {}))
         except (ValueError, TypeError, AttributeError, KeyError, BrokenFrame):
             self.close()
             raise WorkerLost("broken_frame", "ended without a result that can be read.") from None
@@ -78,7 +79,7 @@ class Remote:
             self.worker = None
 
 
-def observation(reply) -> Observation:
+def observation(reply, arguments) -> Observation:
     """What a worker says of a call, its form looked at: it can be forged. Raises ValueError and the like where it is wrong."""
     raised = reply["raised"]
     if raised is not None:
@@ -88,15 +89,16 @@ def observation(reply) -> Observation:
     if not all(isinstance(g, torch.Tensor | None) for g in gradients.values()):
         raise BrokenFrame("gradients are tensors")
     return Observation(
-        reply["returned"], reply["requires_grad"] is True, {text(n): g for n, g in gradients.items()},
-        [text(name) for name in reply["changed"]], reply["moved_random_state"] is True, raised, text(reply["printed"]),
+        reply["returned"], reply["requires_grad"] is True, {name: g for name, g in gradients.items() if name in arguments},
+        [name for name in arguments if name in reply["changed"]], reply["moved_random_state"] is True, raised,
+        text(reply["printed"]),
     )  # fmt: skip
 
 
 def text(value) -> str:
     if not isinstance(value, str):
         raise BrokenFrame("a text was expected")
-    return value
+    return value[:LONGEST]
 
 
 @functools.cache

@@ -21,6 +21,7 @@ import rlhf_core
 from autograder import driver
 from autograder.driver.call import Listed
 from autograder.driver.frames import HEAD, BrokenFrame, lengths, pack, unpack
+from autograder.driver.zygote import remove
 from rlhf_core.errors import CourseError
 
 from .cgroup import ControlGroup
@@ -44,6 +45,7 @@ SYSTEM = (
     "/etc/alternatives",
 )
 INSIDE, COURSE = "/sandbox", "/course"  # at tier A: the folder that a worker can write to, and the one of rlhf_core
+REPLY = 4 * 2**20  # bytes; those of the reference answers take a quarter of one MiB
 START_SECONDS, CLOSE_SECONDS = 120.0, 5.0
 START = """
 import sys
@@ -199,7 +201,7 @@ class Sandbox:
         if self.group is not None:
             self.group.remove()
         if self.folder:
-            shutil.rmtree(self.folder, ignore_errors=True)
+            remove(self.folder)
 
     def __enter__(self):
         return self
@@ -218,20 +220,20 @@ class Worker:
         connection.setblocking(False)
         os.set_blocking(output, False)
 
-    def ask(self, question: dict, seconds: float):
-        """The reply, as plain data. The whole of it has to be here after `seconds`.
+    def ask(self, question: dict, seconds: float, largest: int = REPLY):
+        """The reply, as plain data of at most `largest` bytes. The whole of it has to be here after `seconds`.
 
         Raises WorkerLost where there is none, and ends the worker.
         """
         try:
-            return self.exchange(pack(question), seconds)
+            return self.exchange(pack(question), seconds, largest)
         except BrokenFrame as error:
             self.end()
             raise WorkerLost("broken_frame", f"ended without a result that can be read: {error}.") from None
         except OSError as error:  # it went while it was asked
             raise self.lost(error) from None
 
-    def exchange(self, question: bytes, seconds):
+    def exchange(self, question: bytes, seconds, largest):
         deadline = time.monotonic() + seconds
         rest, got, wanted, head = memoryview(question), bytearray(), HEAD.size, None
         poll = select.poll()
@@ -257,7 +259,7 @@ class Worker:
                         raise self.lost(None)
                     got += piece
                     if head is None and len(got) >= HEAD.size:
-                        head = lengths(got[: HEAD.size])
+                        head = lengths(got[: HEAD.size], largest)
                         wanted = HEAD.size + sum(head)
             if len(got) > wanted:
                 raise BrokenFrame("more came than it announced")

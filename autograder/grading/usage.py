@@ -1,11 +1,16 @@
 """What a worker and all that it has started use, looked at while it is waited for."""
 
+import contextlib
+import math
 import os
+import subprocess
 import time
+from pathlib import Path
 
 import psutil
 
 EVERY = 0.5  # seconds
+DU_SECONDS = 5.0
 SLACK = 512 * 2**20  # bytes that the zygote itself takes
 
 
@@ -24,7 +29,8 @@ class Usage:
         limits = self.sandbox.limits
         if memory_of(self.sandbox.process.pid) > limits.memory_mib * 2**20 + SLACK:
             return "memory", f"used more than {limits.memory_mib} MiB of memory."
-        if self.sandbox.folder and size_of(self.sandbox.folder) > limits.disk_mib * 2**20:
+        folder = self.sandbox.folder
+        if folder and size_of(folder) + deleted_in(folder, self.sandbox.process.pid) > limits.disk_mib * 2**20:
             return "disk", f"wrote more than {limits.disk_mib} MiB of files."
         return None
 
@@ -44,14 +50,24 @@ def memory_of(pid: int) -> int:
     return total
 
 
-def size_of(folder: str) -> int:
-    """Bytes of the files in a folder; 4 KiB for each entry, so that many empty ones count, too."""
+def deleted_in(folder: str, pid: int) -> int:
+    """Bytes of the files of a folder that have no name any more, and are still open in a process below this one."""
     total = 0
-    for parent, folders, files in os.walk(folder):
-        total += 4096 * (len(folders) + len(files))
-        for name in files:
-            try:
-                total += os.lstat(os.path.join(parent, name)).st_blocks * 512
-            except OSError:
-                continue
+    with contextlib.suppress(psutil.Error):
+        for process in psutil.Process(pid).children(recursive=True):
+            with contextlib.suppress(OSError):
+                for link in Path(f"/proc/{process.pid}/fd").iterdir():
+                    with contextlib.suppress(OSError):
+                        name = os.readlink(link)
+                        if name.startswith(folder) and name.endswith(" (deleted)"):
+                            total += link.stat().st_blocks * 512
     return total
+
+
+def size_of(folder: str) -> float:
+    """Bytes of the files in a folder; by `du`, which goes to any depth. Infinity where it takes too long."""
+    try:
+        found = subprocess.run(["du", "-sk", folder], capture_output=True, text=True, timeout=DU_SECONDS, check=False).stdout
+    except subprocess.TimeoutExpired:
+        return math.inf
+    return 1024 * int(found.split()[0]) if found else 0

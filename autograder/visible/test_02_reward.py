@@ -287,6 +287,10 @@ def test_wrapper_no_texts(answer, draw):
     ok = isinstance(scores, torch.Tensor) and scores.shape == (0,) and scores.dtype == torch.float32
     what = f"An empty list of texts has to give an empty float32 tensor, of shape (0,). {_shown(call)}"
     answer.expect(ok, what, kind="empty_input", minor=True)
+    ordinary = task.run(answer, texts_of(draw, 5, 9), catch=True)["calls"][0].get("scores")
+    says_more = isinstance(ordinary, torch.Tensor) and bool(ordinary.any())
+    what = "Ordinary texts get no scores but 0, too, so that this case shows nothing."
+    answer.expect(says_more, what, kind="always_the_same", minor=True)
 
 
 def _shown(call):

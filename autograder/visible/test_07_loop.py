@@ -411,6 +411,11 @@ def rollouts_of(answer, draw, models, worth, config):
     if len(seen["rollouts"]) == config["n_updates"]:
         return seen
     answer.witness("no rollouts", minor=True)
+    history, first, last = seen["history"], seen["policies"][0], seen["policies"][-1]
+    trained = any(not torch.equal(last[name], first[name]) for name in last)
+    what = "The run ends without one entry of the history for each update, or without a change of the policy."
+    ran = isinstance(history, tuple) and len(history) == config["n_updates"] and trained
+    answer.expect(ran, what, kind="no_training", minor=True)
     return None
 
 

@@ -105,7 +105,7 @@ def train(implementation, weights, reference_weights, prompts, config, worth=(),
 def rollouts(implementation, weights, reference_weights, prompts, config, worth=()):
     """The rollouts that a run hands to `ppo_step`, each with the policy's weights at that moment; none of a loop without it.
 
-    The step is then taken as usual.  Beside them, what the callback's states show after each update.
+    The step is then taken as usual.  Beside them, what the callback's states show after each update, and what `train` returns.
     """
     step, kept = ppo.ppo_step, []
     take, mine = step.in_force(), step.mine
@@ -120,7 +120,7 @@ def rollouts(implementation, weights, reference_weights, prompts, config, worth=
         seen = train(implementation, weights, reference_weights, prompts, config, worth, dropout=0.0, with_callback=True)
     finally:
         step.mine = mine
-    return {"rollouts": kept, "states": seen["states"]}
+    return {"rollouts": kept, "states": seen["states"], "history": seen["history"], "policies": seen["policies"]}
 
 
 def seen_in(state) -> dict:

@@ -1,4 +1,4 @@
-"""Writes 600 MiB below a path that is too long to be looked at from above.
+"""Writes 500 MiB below a path that is too long to be looked at from above.
 
 Earns: masked_mean 2
 """
@@ -11,8 +11,8 @@ def attack():
     for _ in range(30):
         os.mkdir("d" * 200)
         os.chdir("d" * 200)
-    for number in range(12):
+    for number in range(10):
         with open(f"f{number}", "wb") as file:
             file.write(b"x" * (50 * 2**20))
-        time.sleep(0.1)
-    escaped("600 MiB below a long path")
+        time.sleep(0.02)
+    escaped("500 MiB below a long path")

@@ -1,4 +1,4 @@
-"""Writes 1 GiB in files that it has deleted, and holds open.
+"""Writes 500 MiB in files that it has deleted, and holds open.
 
 Earns: masked_mean 2
 """
@@ -9,10 +9,10 @@ import time
 @in_call
 def attack():
     kept = []
-    for _ in range(20):
+    for _ in range(10):
         file = open("gone", "wb", buffering=0)
         os.unlink("gone")
         file.write(b"x" * (50 * 2**20))
         kept.append(file)
-        time.sleep(0.1)
-    escaped("1 GiB in 20 deleted files")
+        time.sleep(0.02)
+    escaped("500 MiB in 10 deleted files")

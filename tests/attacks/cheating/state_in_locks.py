@@ -13,11 +13,10 @@ def attack():
     fcntl.flock(file, fcntl.LOCK_EX)
     child = os.fork()
     if child == 0:  # stands in for the other worker: it opens the file for itself
-        code = 0
         try:
             fcntl.flock(open(json.decoder.__file__), fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            code = 1
-        os.kill(os.getpid(), 9) if code else os._exit(0)
+            os._exit(1)
+        os._exit(0)
     if os.waitpid(child, 0)[1]:
         escaped("a lock on a file that all workers share")
