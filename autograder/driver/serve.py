@@ -10,7 +10,9 @@ Questions bring inputs, never what is expected; answers are plain data, of which
 
 import functools
 import importlib
+import pkgutil
 import random
+import sys
 from dataclasses import asdict
 from pathlib import Path
 
@@ -19,6 +21,7 @@ import torch
 
 from rlhf_core.exercise import exercises, use
 
+from . import scenarios
 from .call import Observation, Raised, observe
 from .frames import HEAD, BrokenFrame, lengths, pack, unpack
 from .likeness import answers_of
@@ -27,12 +30,16 @@ from .reading import Cell, Refused, cells_of_files
 
 LONGEST = 500  # characters of what an exception says
 TOLD = 2_000  # characters of what is wrong with an answer
+SCENARIOS = {
+    info.name: importlib.import_module(f"{scenarios.__name__}.{info.name}") for info in pkgutil.iter_modules(scenarios.__path__)
+}
 FOLDER = Path("submission")  # below the worker's own folder: the files of the submission, for those that import each other
 
 
 def serve(connection):
     """Answer questions from a connected socket until it is closed."""
     worker = Worker()
+    out_of_reach()
     while (question := receive(connection)) is not None:
         reply = getattr(worker, question.pop("do"))(**question)
         try:
@@ -40,6 +47,12 @@ def serve(connection):
         except (BrokenFrame, RuntimeError, TypeError, ValueError) as error:
             frame = pack(as_reply(Observation(raised=Raised("TypeError", f"what came back cannot be judged: {error}", None))))
         connection.sendall(frame)
+
+
+def out_of_reach():
+    """Whoever imports the driver from now on gets a copy, and changes that."""
+    for name in [name for name in sys.modules if name.partition(".")[0] == __package__.partition(".")[0]]:
+        del sys.modules[name]
 
 
 def receive(connection):
@@ -97,8 +110,7 @@ class Worker:
         return as_reply(observe(self.under_test, arguments, seconds, gradients, weights, self.files))
 
     def play(self, exercise: str, scenario: str, parameters: dict, seconds: float) -> dict:
-        module = importlib.import_module(f".scenarios.{exercise}", __package__)
-        function = functools.partial(getattr(module, scenario), self.under_test)
+        function = functools.partial(getattr(SCENARIOS[exercise], scenario), self.under_test)
         return as_reply(observe(function, parameters, seconds, files=self.files))
 
 

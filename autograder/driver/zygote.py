@@ -11,10 +11,8 @@ code: as of a process that has ended by itself, negative for a signal.
 import contextlib
 import ctypes
 import gc
-import importlib
 import json
 import os
-import pkgutil
 import resource
 import signal
 import socket
@@ -91,15 +89,12 @@ def warm_up():
 
     from rlhf_core.exercise import exercises
 
-    from . import scenarios
     from .serve import serve
 
     torch.set_num_threads(1)
     # The processes of a DataLoader would hand over tensors through a socket of a name, and there are none in a sandbox.
     ForkingPickler.register(torch.Tensor, lambda tensor: (torch.from_numpy, (tensor.detach().numpy(),)))
     exercises()
-    for info in pkgutil.iter_modules(scenarios.__path__):
-        importlib.import_module(f"{scenarios.__name__}.{info.name}")
     weight = torch.nn.Parameter(torch.randn(2, 2))
     for optimizer in (torch.optim.Adam([weight]), torch.optim.AdamW([weight]), torch.optim.SGD([weight], momentum=0.9)):
         torch.softmax(weight @ weight, -1).logsumexp(-1).sum().backward()
