@@ -13,6 +13,7 @@ TIERS = {
 }
 HINT, READ = "Hint: ", "Read again: "  # how `report.message` begins these lines
 NOT_SHOWN = "Your answer fails on inputs that are not shown."
+NOTHING = "was not handed in: nothing by this name is defined."
 AS_ABOVE = "As above."
 
 
@@ -39,6 +40,11 @@ class Section:
     problem: str = ""
     rows: list[Row] = field(default_factory=list)
     told: tuple[str, str, str] | None = None
+
+    @property
+    def absent(self) -> bool:
+        """Not handed in, and there is no more to say of it."""
+        return self.state == "missing" and f"{self.name} {NOTHING}" in self.problem
 
     @property
     def whole(self) -> bool:

@@ -33,6 +33,7 @@ KINDS = {
     "message_says_too_little": "the message of an error does not say what is wrong",
     "moves_the_random_state": "moves the global random state, though a generator is given",
     "no_error_raised": "accepts what it should refuse with an error",
+    "no_training": "ends without a history of all updates, or without a change of the policy",
     "not_finite": "a result or gradient is infinite or NaN",
     "order": "takes the rows in another order than asked for",
     "padding": "leaves something on padding that should be 0",
