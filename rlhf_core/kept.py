@@ -7,12 +7,11 @@ in its notebook, then the answer.  A folder of such files is also what `rlhf-cou
 import ast
 import inspect
 import os
-import symtable
 import sys
 from pathlib import Path
 
 from .exercise import Exercise, exercises
-from .source import source_of
+from .source import names_from_around, source_of
 
 DRIVE = Path("/content/drive/MyDrive")  # Google Drive, where Colab has mounted it
 
@@ -112,15 +111,6 @@ def needed(thing, seen=None):
                 yield name, f"from {home} import {value.__name__}" + f" as {name}" * (name != value.__name__)
         else:
             yield name, f"{name} = {literal(value)}"
-
-
-def names_from_around(source: str):
-    """The names that a definition looks up outside itself: no parameters, no variables of its own."""
-    tables = [symtable.symtable(source, "answer", "exec")]
-    while tables:
-        table = tables.pop()
-        tables += table.get_children()
-        yield from (symbol.get_name() for symbol in table.get_symbols() if symbol.is_referenced() and symbol.is_global())
 
 
 def globals_of(thing) -> dict:

@@ -3,6 +3,7 @@
 import ast
 import inspect
 import linecache
+import symtable
 import textwrap
 
 
@@ -57,3 +58,12 @@ def class_around(code, name) -> str:
             first = min(n.lineno for n in (node, *node.decorator_list))
             return textwrap.dedent("".join(lines[first - 1 : node.end_lineno]))
     raise OSError(f"the source of class {name} is not at hand")
+
+
+def names_from_around(source: str):
+    """The names that a statement looks up outside itself: no parameters, no variables of its own."""
+    tables = [symtable.symtable(source, "answer", "exec")]
+    while tables:
+        table = tables.pop()
+        tables += table.get_children()
+        yield from (symbol.get_name() for symbol in table.get_symbols() if symbol.is_referenced() and symbol.is_global())

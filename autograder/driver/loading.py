@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from rlhf_core.exercise import Exercise, SignatureMismatch, exercises
-from rlhf_core.source import is_stub
+from rlhf_core.source import is_stub, names_from_around
 
 from .call import is_interrupt, quiet, raised
 from .limit import TimeIsUp, time_limit
@@ -250,7 +250,15 @@ class Loader:
             if not more:
                 return needed
             needed.update(more)
-            names |= {n.id for s in more for n in ast.walk(s) if isinstance(n, ast.Name)}
+            names.update(*map(looked_up, more))
+
+
+def looked_up(statement) -> set[str]:
+    """The names that a top-level statement reads from its notebook, and not the parameters and variables of a function."""
+    try:
+        return set(names_from_around(ast.unparse(statement)))
+    except NOT_PYTHON:  # nested too deep for that
+        return {node.id for node in ast.walk(statement) if isinstance(node, ast.Name)}
 
 
 def place_of(cell: Cell, statement) -> str:

@@ -87,6 +87,7 @@ def warm_up():
     """Do once what takes long when it is done for the first time; what a worker then runs."""
     import torch
 
+    from rlhf_core import data, decode, models  # noqa: F401  lessons import them
     from rlhf_core.exercise import exercises
 
     from .serve import serve

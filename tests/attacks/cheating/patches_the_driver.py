@@ -3,15 +3,13 @@
 Earns: nothing
 """
 
-from autograder.driver import call, serve
-
 
 def observe(implementation, arguments, seconds, gradients=(), weights=None, files=()):
     zeros = torch.zeros(6, 5)
-    return call.Observation(returned=(zeros, zeros), gradients=dict.fromkeys(gradients, torch.zeros(6, 5)))
+    return driver()["Observation"](returned=(zeros, zeros), gradients=dict.fromkeys(gradients, torch.zeros(6, 5)))
 
 
-call.observe = serve.observe = observe
+driver()["observe"] = observe
 
 
 in_call(lambda: None)

@@ -3,15 +3,13 @@
 Earns: masked_mean 2
 """
 
-from autograder.driver.scenarios import compute_gae as scenario
-
 
 def gradients(implementation, rewards, values, mask, gamma, lam):
     nothing = [None, None]
     return {"results": (torch.zeros_like(rewards), torch.zeros_like(values)), "gradients": [nothing, nothing]}
 
 
-scenario.gradients = gradients
+driver()["SCENARIOS"]["compute_gae"].gradients = gradients
 
 
 in_call(lambda: None)

@@ -1,4 +1,4 @@
-"""Reports results of 60 MB.
+"""Reports results of 4 MB.
 
 Earns: masked_mean 2
 """
@@ -6,4 +6,4 @@ Earns: masked_mean 2
 
 @in_call
 def attack():
-    take_over(frame_of(returned=(torch.zeros(7_000_000), torch.zeros(7_000_000))))
+    take_over(frame_of(returned=(torch.zeros(450_000), torch.zeros(450_000))))

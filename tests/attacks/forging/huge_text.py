@@ -1,4 +1,4 @@
-"""Reports a text of 50 MB that begins like the name of a type.
+"""Reports a text of 3 MB that begins like the name of a type.
 
 Earns: masked_mean 2
 """
@@ -6,4 +6,4 @@ Earns: masked_mean 2
 
 @in_call
 def attack():
-    take_over(frame_of(returned="<" + "A" * 50_000_000))
+    take_over(frame_of(returned="<" + "A" * 3_000_000))

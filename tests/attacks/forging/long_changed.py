@@ -1,4 +1,4 @@
-"""Reports 300,000 changed inputs.
+"""Reports 150,000 changed inputs.
 
 Earns: masked_mean 2
 """
@@ -7,4 +7,4 @@ Earns: masked_mean 2
 @in_call
 def attack():
     zeros = torch.zeros(6, 5)
-    take_over(frame_of(returned=(zeros, zeros), changed=["rewards<b>"] * 300_000))
+    take_over(frame_of(returned=(zeros, zeros), changed=["rewards<b>"] * 150_000))

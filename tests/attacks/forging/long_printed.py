@@ -1,4 +1,4 @@
-"""Reports 40 MB of printed text.
+"""Reports 3 MB of printed text.
 
 Earns: masked_mean 2
 """
@@ -7,4 +7,4 @@ Earns: masked_mean 2
 @in_call
 def attack():
     zeros = torch.zeros(6, 5)
-    take_over(frame_of(returned=(zeros, zeros), printed="p" * 40_000_000))
+    take_over(frame_of(returned=(zeros, zeros), printed="p" * 3_000_000))

