@@ -92,7 +92,7 @@ def lengths(head: bytes, largest=LARGEST) -> tuple[int, int]:
 def unpack(head: bytes, numbers: bytes, listed=list):
     """The value in the two parts of a frame. listed: what to make of a list. Raises BrokenFrame for anything but a frame."""
     try:
-        return decoded(json.loads(head), bytearray(numbers), listed, 0)
+        return decoded(json.loads(head), Numbers(numbers), listed, 0)
     except BrokenFrame:
         raise
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError, RuntimeError) as error:
@@ -118,7 +118,7 @@ def decoded(value, numbers, listed, depth):
     if kind == "tensor":
         return tensor_at(numbers, *content)
     if kind == "bytes":
-        return bytes(part(numbers, *content))
+        return bytes(numbers.part(*content))
     if kind in ("tuple", "list"):
         return {"tuple": tuple, "list": listed}[kind](decoded(item, numbers, listed, depth + 1) for item in content)
     if kind == "dict":
@@ -132,7 +132,7 @@ def tensor_at(numbers, name, shape, start, length) -> torch.Tensor:
         raise BrokenFrame(f"a tensor of shape {str(shape)[:80]}")
     if math.prod(shape) * dtype.itemsize != length or math.prod(size or 1 for size in shape) >= WIDEST:
         raise BrokenFrame(f"a tensor of shape {shape} in {length} bytes")
-    content = part(numbers, start, length)
+    content = numbers.part(start, length)
     if not length:
         return torch.empty(shape, dtype=dtype)
     flat = torch.frombuffer(bytearray(content), dtype=torch.uint8)
@@ -140,7 +140,14 @@ def tensor_at(numbers, name, shape, start, length) -> torch.Tensor:
     return flat.reshape(shape)
 
 
-def part(numbers, start, length):
-    if type(start) is not int or type(length) is not int or not 0 <= start <= start + length <= len(numbers):
-        raise BrokenFrame("numbers that lie outside of the frame")
-    return memoryview(numbers)[start : start + length]
+class Numbers:
+    """The second part of a frame, read from its beginning to its end: a piece that were named twice would be paid for twice."""
+
+    def __init__(self, content: bytes):
+        self.content, self.read = memoryview(content), 0
+
+    def part(self, start, length) -> memoryview:
+        if type(start) is not int or type(length) is not int or not self.read <= start <= start + length <= len(self.content):
+            raise BrokenFrame("numbers that lie outside of the frame, or were read before")
+        self.read = start + length
+        return self.content[start : self.read]

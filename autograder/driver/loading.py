@@ -73,14 +73,16 @@ def read_submission(path) -> Submission:
 
 
 class Loader:
-    """Runs the statements of a submission in one module, and notes what became of each exercise."""
+    """Runs the statements of a submission, and notes what became of each exercise.
+
+    Each notebook has a module of its own, as it has a kernel of its own; .py files share one.
+    """
 
     def __init__(self, path: Path, cells: list[Cell], seconds: float):
         self.path, self.cells, self.seconds = path, cells, seconds
         self.exercises = exercises()
         self.submission = Submission(path.resolve().stem, files=tuple(dict.fromkeys(cell.name for cell in cells)))
-        self.module = types.ModuleType("submission")
-        self.module.__file__ = str(path)
+        self.modules: dict[str, types.ModuleType] = {}
         self.places: dict[str, list[str]] = {}  # where each exercise is written
         self.answered: set[tuple[str, str]] = set()  # (notebook, exercise) that its answer cell defines
         self.failed_imports: dict[str, str] = {}  # the name that is missing -> why
@@ -92,7 +94,6 @@ class Loader:
         folder = str(self.path if self.path.is_dir() else self.path.parent)
         for exercise in before:
             exercise.mine = None
-        sys.modules["submission"] = self.module
         sys.path.insert(0, folder)
         try:
             with quiet(io.StringIO()), time_limit(self.seconds):
@@ -118,13 +119,24 @@ class Loader:
             except NOT_PYTHON as error:
                 self._note_syntax_error(cell, error)
         self.definitions = [s.name for _, s in statements if isinstance(s, ast.FunctionDef | ast.ClassDef)]
-        needed = self._needed([statement for cell, statement in statements if cell.notebook])
+        needed: set = set()
+        for notebook in dict.fromkeys(cell.file for cell in self.cells if cell.notebook):
+            needed |= self._needed([statement for cell, statement in statements if cell.notebook and cell.file == notebook])
         for cell, statement in statements:
             if not cell.notebook or statement in needed:
+                self.module = self._module_of(cell)
                 try:
                     self._run(cell, statement)
                 except RecursionError as error:  # it is nested so deep that it cannot even be looked at
                     self._note_syntax_error(cell, error)
+
+    def _module_of(self, cell) -> types.ModuleType:
+        file = cell.file if cell.notebook else ""
+        if file not in self.modules:
+            module = types.ModuleType(f"submission_{len(self.modules)}" if file else "submission")
+            module.__file__ = str(self.path)
+            self.modules[file] = sys.modules[module.__name__] = module
+        return self.modules[file]
 
     def _run(self, cell, statement):
         before = {name: exercise.mine for name, exercise in self.exercises.items()}
@@ -210,7 +222,7 @@ class Loader:
         line = getattr(error, "lineno", None)
         text = (getattr(error, "text", None) or "").strip()
         where = f"line {line} of {cell.name}" if line else cell.name
-        reason = f"{where} is not Python ({getattr(error, 'msg', error)}{f': {text}' if text else ''})"
+        reason = f"{where} is not Python ({getattr(error, 'msg', error)}{f', in `{text}`' if text else ''})"
         for name in self.exercises:
             if re.search(rf"\b(def|class)\s+{name}\b|\b{name}\.implement\b", cell.source):
                 message = f"{name} could not be read: {reason}. Mend that line."

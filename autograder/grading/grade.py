@@ -17,6 +17,14 @@ from .sandbox import WorkerLost
 
 READ_SECONDS = 20.0  # to take the cells out of files of at most 20 MiB
 READ_BYTES = 32 * 2**20  # of those cells
+KINDS = (
+    "missing",
+    "stub",
+    "syntax_error",
+    "wrong_signature",
+    "raises",
+    "time_out",
+)  # of what can stand in the way of an answer
 LONGEST = 8_000  # characters of what a check says
 
 
@@ -123,7 +131,10 @@ def believed(loaded) -> tuple[list[str], dict[str, Problem], dict[str, str]]:
     then, so that all of it may be made up. Raises TypeError and the like where it has another form."""
     names = exercise_names()
     found = [name for name in names if name in list(loaded["implemented"])]
-    problems = {name: Problem(str(kind)[:40], str(message)[:TOLD]) for name, (kind, message) in loaded["problems"].items()}
+    problems = {
+        name: Problem(kind if kind in KINDS else "raises", str(message)[:TOLD])
+        for name, (kind, message) in loaded["problems"].items()
+    }
     notes = {name: str(note)[:TOLD] for name, note in loaded["notes"].items()}
     return found, {n: p for n, p in problems.items() if n in names}, {n: note for n, note in notes.items() if n in names}
 

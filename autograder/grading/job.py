@@ -1,12 +1,12 @@
 """Grades one submission after the other in this process, in a sandbox that it keeps.
 
-Run as a program, it takes its settings from the command line and submissions from standard input, frame by frame.
+Run as a program, it takes its settings and then submissions from standard input, frame by frame: a command line can be read
+by everybody.
 """
 
 import collections
 import contextlib
 import ctypes
-import json
 import os
 import signal
 import sys
@@ -83,17 +83,24 @@ class Job:
 def main():
     if sys.platform == "linux":  # die with whoever started us, and all that we started with us
         ctypes.CDLL(None).prctl(1, signal.SIGKILL, 0, 0, 0)
-    settings, number = json.loads(sys.argv[1])
     questions, replies = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever prints by mistake
+    settings, number = read_from(questions)
     job = Job(Settings(**settings), number)
     with contextlib.suppress(BrokenPipeError):
-        while head := questions.read(HEAD.size):
-            first, second = lengths(head)
-            question = unpack(questions.read(first), questions.read(second))
+        while (question := read_from(questions)) is not None:
             replies.write(pack(job.grade(**question)))
             replies.flush()
     job.close()
+
+
+def read_from(stream):
+    """The next frame; None at the end."""
+    head = stream.read(HEAD.size)
+    if not head:
+        return None
+    first, second = lengths(head)
+    return unpack(stream.read(first), stream.read(second))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 """Grades on this machine: as many jobs at once as asked for, each a process of its own."""
 
 import contextlib
-import json
 import queue
 import subprocess
 import sys
@@ -79,8 +78,9 @@ class Process:
 
     def ask(self, question) -> dict:
         if self.process is None:
-            command = [sys.executable, "-c", START, json.dumps([asdict(self.settings), self.number])]
+            command = [sys.executable, "-c", START]
             self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
+            self.process.stdin.write(pack([asdict(self.settings), self.number]))
         watch = threading.Timer(self.settings.limits["submission_seconds"] + PATIENCE, self.process.kill)
         watch.daemon = True
         watch.start()

@@ -7,6 +7,7 @@ import ast
 import functools
 import inspect
 import math
+import re
 import sys
 from dataclasses import dataclass, field
 
@@ -52,17 +53,19 @@ class Remote:
         seconds = min(seconds, self.budget.left())
         reply = self.worker.ask(question | {"seconds": seconds}, seconds + GRACE)
         try:
-            return observation(reply, question.get("arguments", {}))
+            seen = observation(reply, question.get("arguments", {}))
         except (ValueError, TypeError, AttributeError, KeyError, BrokenFrame):
             self.close()
             raise WorkerLost("broken_frame", "ended without a result that can be read.") from None
+        self.output += seen.printed.encode("utf-8", "replace")
+        return seen
 
     def load(self):
         limits = self.sandbox.limits
         self.worker = self.sandbox.worker()
         seconds = min(limits.import_seconds, self.budget.left())
         question = {
-            "do": "load", "cells": self.cells, "exercise": self.exercise, "others": others(self.exercise), "seed": self.seed,
+            "do": "load", "cells": self.cells, "exercise": self.exercise, "others": self.others(), "seed": self.seed,
             "seconds": seconds,
         }  # fmt: skip
         loaded = self.worker.ask(question, seconds + GRACE)
@@ -71,6 +74,16 @@ class Remote:
             raise WorkerLost(
                 "raises", "was there when the submission was read for the first time, and not when it was read again."
             )
+
+    def others(self) -> list:
+        """The reference answers that the submission may call: of exercises that it names, and of those that these name."""
+        texts, answers, found = [cell["source"] for cell in self.cells], others(self.exercise), []
+        while True:
+            more = [a for a in answers if a not in found and any(re.search(rf"\b{a[0][0]}\b", text) for text in texts)]
+            if not more:
+                return found
+            found += more
+            texts = [source for _, source in more]
 
     def close(self):
         if self.worker is not None:
@@ -81,6 +94,8 @@ class Remote:
 
 def observation(reply, arguments) -> Observation:
     """What a worker says of a call, its form looked at: it can be forged. Raises ValueError and the like where it is wrong."""
+    if not isinstance(reply, dict):
+        raise BrokenFrame("an observation was expected")
     raised = reply["raised"]
     if raised is not None:
         kind, message, where = raised
@@ -103,28 +118,26 @@ def text(value) -> str:
 
 @functools.cache
 def others(exercise: str) -> list:
-    """The reference answers to all exercises but one, as [names, source] of each module; none in an edition without them.
+    """The reference answers to all exercises but one, as [[name], source] of each; none in an edition without them.
 
-    The one under test is taken out of the source: what a worker does not have, nobody can find in it.
+    The one under test is in none of them: what a worker does not have, nobody can find in it.
     """
     try:
         answers = reference_answers()
     except LookupError:
         return []
-    modules: dict = {}
-    for name in exercises():
-        modules.setdefault(getattr(answers, name).__module__, []).append(name)
-    return [[[n for n in names if n != exercise], without(exercise, module)] for module, names in modules.items()]
+    return [[[name], alone(name, getattr(answers, name).__module__)] for name in exercises() if name != exercise]
 
 
-def without(exercise: str, module: str) -> str:
-    """The source of a module of answers; the definition of one exercise is replaced by the import of its declaration."""
+def alone(exercise: str, module: str) -> str:
+    """The source of a module of answers with this answer alone; in place of the others the import of their declarations."""
     source = inspect.getsource(sys.modules[module])
     lines = source.splitlines(keepends=True)
-    for node in ast.parse(source).body:
-        if getattr(node, "name", None) == exercise:
+    for node in reversed(ast.parse(source).body):
+        name = getattr(node, "name", None)
+        if name in exercises() and name != exercise:
             first = min(part.lineno for part in (node, *node.decorator_list))
-            lines[first - 1 : node.end_lineno] = [f"from {exercises()[exercise].__module__} import {exercise}\n"]
+            lines[first - 1 : node.end_lineno] = [f"from {exercises()[name].__module__} import {name}\n"]
     return "".join(lines)
 
 
