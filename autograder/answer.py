@@ -41,6 +41,7 @@ class Finding:
     details: str = ""
     pattern: str = ""
     shrink: object = None  # finds the smallest input that shows it, when asked
+    public: bool = False  # it says nothing about inputs, so that a hidden check may say it, too
 
 
 @dataclass

@@ -121,7 +121,8 @@ def run_exercise(exercise: str, implementation, files=(), hidden=False, seeds=SE
         result = CheckResult(check, points * check.weight / total)
         results.append(result)
         if out_of_time:
-            result.findings.append(Finding("time_out", "Not run, as an earlier check of this exercise ran out of time."))
+            said = "Not run, as an earlier check of this exercise ran out of time."
+            result.findings.append(Finding("time_out", said, public=True))
             continue
         answer, started = Answer(exercise, implementation, tuple(files), seconds=seconds), time.process_time()
         try:
@@ -188,6 +189,7 @@ def not_runnable(exercise: str, problem, hidden=False) -> ExerciseResult:
     """The result of an exercise that was not handed in, or not in a form that can be run: every check failed."""
     checks = checks_of(exercise, hidden)
     total, points = sum(check.weight for check in checks), points_of(exercise)
-    results = [CheckResult(c, points * c.weight / total, [Finding(problem.kind, problem.message)]) for c in checks]
+    finding = Finding(problem.kind, problem.message, public=True)
+    results = [CheckResult(c, points * c.weight / total, [finding]) for c in checks]
     state = "missing" if problem.kind in ("missing", "stub") else "graded"
     return ExerciseResult(exercise, results, state, problem=problem.message)

@@ -38,7 +38,7 @@ def what(result: CheckResult) -> str:
         return f"{said} If not, the fault is ours ({result.fault})."
     if not result.findings:
         return ""
-    if result.check.visibility == "hidden":
+    if result.check.visibility == "hidden" and not result.findings[0].public:
         return "Your answer fails on inputs that are not shown."
     finding = result.findings[0]
     said = " ".join(part for part in (finding.what, finding.details, finding.pattern) if part)

@@ -144,6 +144,13 @@ def test_a_frame_too_long_is_refused_before_it_is_read():
         lengths(HEAD.pack(2**31, 2**31))
 
 
+def test_numbers_are_read_once():
+    piece = b'{"bytes": [0, 4]}'
+    assert unpack(piece, b"1234") == b"1234"
+    with pytest.raises(BrokenFrame, match="before"):
+        unpack(b'{"list": [' + piece + b", " + piece + b"]}", b"1234")
+
+
 def test_a_byte_of_a_bool_is_true_or_false():
     assert unpack(b'{"tensor": ["bool", [2], 0, 2]}', b"\x02\x00").tolist() == [True, False]
 
@@ -208,7 +215,7 @@ def test_each_submission_has_its_result(graded):
         "essay.docx",
     }
     assert sorted(states.values()).count("refused") == 1 and len(states) == 8
-    assert told[-1] == {"submissions": 8, "graded": 7, "refused": 1, "not_graded": 0, "known": 1, "out": str(folder / "out")}
+    assert told[-1] == {"submissions": 8, "graded": 7, "refused": 1, "not_graded": 0, "known": 0, "out": str(folder / "out")}
 
 
 def test_points_are_what_the_work_earns(graded):
@@ -410,6 +417,27 @@ def test_bad_usage_says_what_and_exits_with_2(arguments, said, tmp_path):
     arguments = [str(tmp_path / "x") if argument == "x" else argument for argument in arguments]
     run = grade(*arguments)
     assert run.returncode == 2 and said in run.stderr and "Traceback" not in run.stderr
+
+
+def test_results_do_not_go_among_the_submissions(tmp_path):
+    written(tmp_path / "in", a=RIGHT)
+    for out in ("in", "in/results"):
+        run = grade(tmp_path / "in", "--out", tmp_path / out)
+        assert run.returncode == 2 and "among the submissions" in run.stderr
+    assert [path.name for path in (tmp_path / "in").iterdir()] == ["a.py"]
+
+
+def test_results_of_another_scope_are_not_replaced(graded):
+    run = grade(graded[0] / "in", "--out", graded[0] / "out", "--lesson", 5)
+    assert run.returncode == 2 and "holds results of all lessons, not of lesson 5" in run.stderr
+
+
+def test_results_of_submissions_that_are_gone_are_named(graded, tmp_path):
+    shutil.copytree(graded[0] / "out", tmp_path / "out")
+    written(tmp_path / "in", right=RIGHT)
+    run = grade(tmp_path / "in", "--out", tmp_path / "out", "--seed", "tests")
+    assert run.returncode == 0 and "Known already, and not graded again: 1." in run.stdout
+    assert "not among these: broken, crash, empty" in run.stdout
 
 
 def test_a_lesson_alone_is_out_of_its_own_points(tmp_path):

@@ -784,3 +784,17 @@ def test_check_command_of_an_unknown_part(tmp_path, capsys, scope):
     path.write_text(WIN_RATE)
     assert main(["check", str(path), *scope]) == 2
     assert scope[1] in capsys.readouterr().err
+
+
+def test_each_notebook_has_names_of_its_own_and_only_what_its_answers_look_up_is_run(tmp_path):
+    """In one notebook `mask` is a number that takes for ever to compute, in the other `mean` is something else."""
+
+    def notebook(*sources):
+        cells = [{"cell_type": "code", "source": source, "metadata": {}, "outputs": []} for source in sources]
+        return json.dumps({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5})
+
+    answer = "def masked_mean(x, mask, dim=None):\n    return mean(x, mask)"
+    (tmp_path / "a.ipynb").write_text(notebook("def mean(x, mask):\n    return 'of a'", "mask = 9**9**9**9", answer))
+    (tmp_path / "b.ipynb").write_text(notebook("mean = 'of b'", "def best_of_n_kl(n):\n    return mean"))
+    answers = read_submission(tmp_path).implementations
+    assert answers["masked_mean"](1, 2) == "of a" and answers["best_of_n_kl"](1) == "of b"

@@ -70,10 +70,11 @@ def execute_grade(args) -> int:
         raise UsageError(
             "name the submissions to grade, or a folder of them; with --resume those of the run in --out are taken"
         )
+    apart_from(args.out, args.paths)
     entries = submissions(args.paths) if args.paths else None
     journal = Journal(args.out)
     entries = submissions(journal.paths()) if entries is None else entries
-    journal.keep_paths(args.paths)
+    lesson = journal.keep_scope(args.paths, args.lesson, args.resume)
     entries = [entry for entry in entries if args.shard is None or in_shard(entry, args.shard)]
     tier = tier_for(args.isolation, args.official, args.accept_c)
     part = "all" if args.shard is None else f"{args.shard[0]}-of-{args.shard[1]}"
@@ -81,15 +82,27 @@ def execute_grade(args) -> int:
         place = journal.make_stage()
         try:
             secret, limits = journal.secret(args.seed), Limits.of_the_course()
-            settings = settings_for(tier, secret, exercise_names(args.lesson), limits, str(stage(place)))
+            settings = settings_for(tier, secret, exercise_names(lesson), limits, str(stage(place)))
+            print(f"grading {len(entries)} submissions at tier {tier}, {args.jobs} at a time", file=sys.stderr, flush=True)
             results = Run(journal, settings).results(entries, engine(args.engine, settings, args.jobs))
-            return tell(results, len(entries), args)
+            code = tell(results, len(entries), args)
+            if args.shard is None and not args.json and (rest := journal.others({entry.folder for entry in entries})):
+                print(f"There, too, of submissions that are not among these: {', '.join(rest[:10])}. To leave them out of the")
+                print("report, delete their folders.")
+            return code
         except OSError as error:
             raise CourseError(
                 f"the run stopped ({error}): mend that, and go on with --resume; nothing graded is lost"
             ) from error
         finally:
             shutil.rmtree(place, ignore_errors=True)
+
+
+def apart_from(out: Path, paths):
+    """Raises UsageError where results would lie among submissions."""
+    for path in paths:
+        if out.resolve() == path.resolve() or path.resolve() in out.resolve().parents:
+            raise UsageError(f"--out {str(out)!r} lies in {str(path)!r}, among the submissions: name another folder")
 
 
 def tier_for(forced: str | None, official: bool, accept_c: bool) -> str:
@@ -131,32 +144,34 @@ def tell(results, total, args) -> int:
     from tqdm import tqdm
 
     counts = dict.fromkeys(("graded", "refused", "not_graded"), 0)
-    known, not_graded = 0, []
+    known, odd = 0, []
     with contextlib.closing(results), tqdm(total=total, desc="grading", disable=args.json or not sys.stderr.isatty()) as bar:
         for result, was_there in results:
             counts[result["state"]] += 1
             known += was_there
             bar.update()
-            if result["state"] == "not_graded":
-                not_graded.append(result)
+            if result["state"] != "graded":
+                odd.append(result)
             if args.json:
                 row = {name: result[name] for name in ("submission", "state", "reason", "points", "max_points", "wall_s")}
                 print(json.dumps(row | {"known": was_there}), flush=True)
     if args.json:
         print(json.dumps({"submissions": total} | counts | {"known": known, "out": str(args.out)}), flush=True)
     else:
-        print(summary(counts, known, total, not_graded, args.out))
-    return 1 if not_graded else 0
+        print(summary(counts, known, total, odd, args.out))
+    return 1 if counts["not_graded"] else 0
 
 
-def summary(counts, known, total, not_graded, out) -> str:
+def summary(counts, known, total, odd, out) -> str:
+    """odd: the results that are refused or not graded."""
     from autograder.show import safe
 
     lines = [f"{total} submissions: {counts['graded']} graded, {counts['refused']} refused, {counts['not_graded']} not graded."]
     if known:
-        lines.append(f"{known} of these results were known already.")
-    lines += [f"  not graded: {safe(result['submission'])}: {safe(str(result['reason']))}" for result in not_graded[:10]]
-    if not_graded:
+        lines.append(f"Known already, and not graded again: {known}.")
+    for result in odd[:20]:
+        lines.append(f"  {result['state'].replace('_', ' ')}: {safe(result['submission'])}: {safe(str(result['reason']))}")
+    if counts["not_graded"]:
         lines.append("Grade again with --resume when that is mended: what has its result is not graded twice.")
     lines.append(f"Feedback and the report of the class: rlhf-course report {out}")
     return "\n".join(lines)

@@ -57,17 +57,37 @@ class Journal:
         path.chmod(0o600)
         return path.read_text(encoding="utf-8")
 
-    def keep_paths(self, paths):
-        """Remember what is graded here, for a run that goes on with it."""
-        if paths:
-            atomic_write(self.folder / "paths.json", as_json([str(path.absolute()) for path in paths]))
+    def keep_scope(self, paths, lesson: int | None, resume: bool) -> int | None:
+        """Remember what is graded here, for a run that goes on with it; the lesson, which a resumed run takes over.
+
+        Raises UsageError where the results that are there are of another lesson, or of all.
+        """
+        before = self.scope()
+        if before and resume and lesson is None:
+            lesson = before["lesson"]
+        if before and before["lesson"] != lesson:
+            is_of, wanted = ("all lessons" if each is None else f"lesson {each}" for each in (before["lesson"], lesson))
+            raise UsageError(f"{str(self.out)!r} holds results of {is_of}, not of {wanted}: name another --out")
+        paths = [str(path.absolute()) for path in paths] or before["paths"]
+        atomic_write(self.folder / "scope.json", as_json({"paths": paths, "lesson": lesson}))
+        return lesson
+
+    def scope(self) -> dict | None:
+        try:
+            return json.loads((self.folder / "scope.json").read_bytes())
+        except (FileNotFoundError, ValueError):
+            return None
 
     def paths(self) -> list[Path]:
         """The paths of the run before. Raises UsageError where there was none."""
-        try:
-            return [Path(path) for path in json.loads((self.folder / "paths.json").read_bytes())]
-        except (FileNotFoundError, ValueError):
-            raise UsageError(f"{str(self.out)!r} holds no run to go on with: name the submissions to grade") from None
+        before = self.scope()
+        if before is None:
+            raise UsageError(f"{str(self.out)!r} holds no run to go on with: name the submissions to grade")
+        return [Path(path) for path in before["paths"]]
+
+    def others(self, folders: set[str]) -> list[str]:
+        """Results that are in none of these folders."""
+        return sorted(path.parent.name for path in self.out.glob("*/result.json") if path.parent.name not in folders)
 
     def work(self, key: str) -> dict | None:
         try:

@@ -36,8 +36,10 @@ def execute_report(args) -> int:
         try:
             result = read_result(folder)
             name = result["submission"]
-            if name in folders:
+            if name in folders and result["state"] != "refused":
                 raise NotOurs(f"result.json is that of the same submission as the one in {folders[name]!r}")
+            if name in folders:
+                name = result["submission"] = f"{name} ({folder.name})"  # refused, as another has nearly its name
         except NotOurs as why:
             skipped[folder.name] = str(why)
             warn(f"{folder.name} is passed over: {why}")

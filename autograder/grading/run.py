@@ -62,7 +62,9 @@ class Run:
                 raise Refused(entry.refused)
             files = snapshot(entry)
         except Refused as refusal:
-            known.append((self.refuse(entry, str(refusal)), True))
+            before = self.journal.result(entry.folder)
+            result = self.refuse(entry, str(refusal))
+            known.append((result, result == before))
             return None
         except OSError as error:  # of the machine, such as a disk that cannot be read
             task = Task(entry, {}, "", 1, "")

@@ -12,8 +12,8 @@ TIERS = {
     "C": "a process with limits, which is no protection against code that means harm",
 }
 HINT, READ = "Hint: ", "Read again: "  # how `report.message` begins these lines
-NOT_SHOWN = "Your answer fails on inputs that are not shown."
 NOTHING = "was not handed in: nothing by this name is defined."
+NOT_SHOWN = "Your answer fails on inputs that are not shown."
 AS_ABOVE = "As above."
 
 
@@ -81,11 +81,11 @@ def section(name: str, exercise: dict) -> Section:
     if exercise["state"] == "missing":
         shown.problem = visible[0]["message"] if visible else ""
         return shown
-    seen = set()
+    seen, open_to_all = set(), {parted(check["message"])[0] for check in visible}
     for check in exercise["checks"]:
         said, told = parted(check["message"])
         shown.told = shown.told or told
-        if check["visibility"] == "hidden":
+        if check["visibility"] == "hidden" and said not in open_to_all:
             said = NOT_SHOWN if check["status"] == "failed" else ""
         row = Row(check["title"], check["status"], check["points"], check["max_points"], check["visibility"] == "hidden", said)
         row.said = AS_ABOVE if said in seen else said
