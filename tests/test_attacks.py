@@ -341,6 +341,11 @@ def test_honest_students_beside_them_get_what_they_earn(outcomes, tier, student)
     assert outcome.results[student]["isolation"] == tier
 
 
+# An answer may call other exercises, whose reference answers are then in its process: code that means to can read these, though
+# never the one to the exercise that is graded.  It earns no points, and the instructor's guide says so.
+READ_BY_DESIGN = ("reading-answers_of_others.py", "reading-answers_of_others_in_code.py")
+
+
 @tiers
 @pytest.mark.parametrize("attack", CORPUS, ids=lambda attack: ascii(attack.file))
 def test_an_attack_earns_what_its_honest_part_does(outcomes, tier, attack):
@@ -355,7 +360,8 @@ def test_an_attack_earns_what_its_honest_part_does(outcomes, tier, attack):
     assert result["max_points"] == outcome.results["honest-ada.py"]["max_points"]
     if attack.refused or attack.earns:
         assert result["state"] == ("refused" if attack.refused else "graded"), result["reason"]
-    assert spread(outcome, outcome.canaries.mark, [attack.file]) == [], "it got through"
+    got_through = spread(outcome, outcome.canaries.mark, [attack.file])
+    assert bool(got_through) == (attack.file in READ_BY_DESIGN), got_through
     sizes = {path.name: path.stat().st_size for path in outcome.folders[attack.file].glob("*.json")}
     assert max(sizes.values()) < LARGEST_RESULT, sizes
 

@@ -20,7 +20,7 @@ from rlhf_core.exercise import exercises, reference_answers
 from .sandbox import WorkerLost
 
 LONGEST = 3_000  # characters of a text
-GRACE = 1.0  # seconds after a call's limit, until the worker that could not interrupt it is killed
+GRACE = 5.0  # seconds after a call's limit, until the worker that could not interrupt it is killed
 
 
 @dataclass
