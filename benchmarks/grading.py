@@ -79,7 +79,18 @@ def rate(folder, name, write, many, *options) -> float:
         place.mkdir()
         for number in range(size):
             write(place / f"s{number}", number)
-        command = [sys.executable, "-m", "rlhf_core.cli", "grade", place, "--out", place / "out", "--jobs", "2", *options]
+        command = [
+            sys.executable,
+            "-m",
+            "rlhf_core.cli",
+            "grade",
+            place,
+            "--out",
+            folder / f"results-{name}-{size}",
+            "--jobs",
+            "2",
+            *options,
+        ]
         spent.append(timed(command)[0])
     return (spent[1] - spent[0]) / (many - FEW)
 
