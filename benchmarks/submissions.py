@@ -1,6 +1,7 @@
 """Made-up classes for the benchmarks: students whose answers are right, wrong in a known way, missing or unreadable."""
 
 import ast
+import functools
 import inspect
 import random
 import textwrap
@@ -37,6 +38,7 @@ def odd(rng) -> str:
     return rng.choice(["", "def compute_gae(:\n", HEAD + "exit(3)\n", "# -*- coding: latin-1 -*-\n", "print('x' * 10**5)\n"])
 
 
+@functools.cache
 def answers_to(name) -> list[str]:
     """The reference answer, four times, and each known mistake once, as source under the exercise's name."""
     right = source_of(getattr(reference_answers(), name), name)
