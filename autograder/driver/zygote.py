@@ -9,7 +9,6 @@ code: as of a process that has ended by itself, negative for a signal.
 """
 
 import contextlib
-import ctypes
 import gc
 import json
 import os
@@ -59,7 +58,7 @@ def main():
     limits, confinement = Limits(**settings["limits"]), Confinement(**settings["confinement"])
     serve = trial.serve if settings["trial"] else warm_up()
     if confinement.tier != "A" and sys.platform == "linux":  # orphans of a worker come to us, to be reaped
-        ctypes.CDLL(None).prctl(SUBREAPER, 1, 0, 0, 0)
+        confine.prctl(SUBREAPER, 1)
     gc.collect()
     gc.freeze()  # so that a collection in a worker does not copy every page
     control.sendall(b'{"ready": true}\n')
@@ -230,14 +229,11 @@ def own_pid_namespace():
     call("setns", OUR_PIDS, NEWPID)
 
 
-LIBC = ctypes.CDLL(None, use_errno=True)
 OUR_PIDS = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC) if sys.platform == "linux" else -1
 
 
 def call(name, *arguments):
-    if getattr(LIBC, name)(*arguments) != 0:
-        number = ctypes.get_errno()
-        raise OSError(number, f"{name}: {os.strerror(number)}")
+    confine.checked(name, getattr(confine.LIBC, name)(*arguments))
 
 
 if __name__ == "__main__":
