@@ -9,6 +9,8 @@ try:
 except ModuleNotFoundError:  # Python 3.10
     import tomli as tomllib
 
+WRITE_HERE = "*Write your answer here.*"  # what the answer cell of a written question holds before anybody has written
+
 
 @functools.cache
 def course() -> dict:
@@ -21,6 +23,11 @@ def course() -> dict:
 def exercise_names(lesson: int | None = None) -> list[str]:
     """The names of the graded exercises, of one lesson or of all, in the order of the course."""
     return [name for each in course()["lessons"] if lesson in (None, each["number"]) for name in each["exercises"]]
+
+
+def questions() -> dict[str, dict]:
+    """The written questions, by name: the lesson of each, whose `questions` has its points."""
+    return {name: lesson for lesson in course()["lessons"] for name in lesson.get("questions", {})}
 
 
 def notebook_name(lesson: dict) -> str:

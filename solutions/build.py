@@ -5,6 +5,7 @@ A source is a notebook as text, in jupytext's percent format, with marked cells:
     # %% [markdown] section="gae"                                       begins with the title of that section in course.toml
     # %% [markdown] exercise="compute_gae" minutes=20 difficulty=2      what to watch for, then paragraphs "Hint: ..."
     # %% answer="compute_gae"                                           the reference answer, filled in from solutions/answers
+    # %% [markdown] question="why_one_side" minutes=8                   to be answered in words, then paragraphs "Rubric: ..."
     # %% result="What the figure shows, in words"                       its figure stands at PICTURE, in the lesson's first part
     # %% tolerance=0.2                                                  the numbers it prints are reproduced within 20 %; within
                                                                         5 % where nothing is said; not at all with "none"
@@ -23,7 +24,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from rlhf_core.course import course, lesson_of, notebook_name
+from rlhf_core.course import WRITE_HERE, course, lesson_of, notebook_name
 from rlhf_core.errors import CourseError, UsageError
 
 ROOT = Path(__file__).parent.parent
@@ -129,31 +130,45 @@ def cells_of(notebook):
 
 def student_edition(lesson):
     """The lesson with a stub in place of each answer, without outputs."""
-    return edition(lesson, lambda name, answer: stub_of(name, lesson), folded_solution, folded)
+    return edition(lesson, lambda name, answer: stub_of(name, lesson), folded_solution, folded, folded_rubric)
 
 
 def solved_edition(lesson):
     import nbformat.v4 as v4
 
-    return edition(lesson, lambda name, answer: answer, lambda answer: [], lambda name, code: [v4.new_code_cell(code)])
+    return edition(
+        lesson,
+        lambda name, answer: answer,
+        lambda answer: [],
+        lambda name, code: [v4.new_code_cell(code)],
+        lambda rubric: [v4.new_markdown_cell(f"*For the one who marks.*\n\n{rubric}")],
+    )
 
 
-def edition(lesson, answer_cell, after_check, solved_cells):
+def edition(lesson, answer_cell, after_check, solved_cells, rubric_cells=lambda rubric: [], repository=None, branch=None):
     """The notebook of a lesson; answer_cell(name, reference answer) is the text of the cell of an answer, after_check(reference
-    answer) are the cells that follow its check, solved_cells(title, code) those that stand for a cell marked `solved`."""
+    answer) are the cells that follow its check, solved_cells(title, code) those that stand for a cell marked `solved`,
+    rubric_cells(rubric) those that follow the cell for the answer to a written question. repository, branch: where Colab and
+    the first cell find the course, by default that of course.toml."""
     import jupytext
     import nbformat.v4 as v4
 
     source = jupytext.reads(source_of(lesson).read_text(encoding="utf-8"), fmt="py:percent")
-    cells = [v4.new_markdown_cell(title(lesson)), v4.new_code_cell(first_cell(lesson))]
+    repository, branch = repository or course()["repository"], branch or course().get("branch", "main")
+    cells = [v4.new_markdown_cell(title(lesson, repository, branch)), v4.new_code_cell(first_cell(lesson, repository, branch))]
     for cell in source.cells:
-        exercise, answer = cell.metadata.get("exercise"), cell.metadata.get("answer")
+        exercise, answer, question = (cell.metadata.get(mark) for mark in ("exercise", "answer", "question"))
         if exercise is not None:
             cells.append(v4.new_markdown_cell(exercise_text(lesson, cell)))
         elif answer is not None:
             cells.append(v4.new_code_cell(answer_cell(answer, cell.source), metadata=nbgrader(answer, solution=True)))
             cells.append(v4.new_code_cell(f"check({answer})", metadata=nbgrader(answer, solution=False)))
             cells += after_check(cell.source)
+        elif question is not None:
+            text, rubric = question_and_rubric(lesson, cell)
+            cells.append(v4.new_markdown_cell(text))
+            cells.append(v4.new_markdown_cell(WRITE_HERE, metadata=nbgrader_of_question(question, lesson)))
+            cells += rubric_cells(rubric)
         elif cell.cell_type == "markdown":
             heading = f"## {lesson['sections'][cell.metadata['section']]}\n\n" if "section" in cell.metadata else ""
             cells.append(v4.new_markdown_cell(with_pictures(heading + with_details(cell.source))))
@@ -169,18 +184,22 @@ def edition(lesson, answer_cell, after_check, solved_cells):
     return v4.new_notebook(cells=cells, metadata={"kernelspec": kernel, "language_info": {"name": "python"}})
 
 
-def title(lesson) -> str:
-    link = f"https://colab.research.google.com/github/{course()['repository']}/blob/main/lessons/{notebook_name(lesson)}"
+def title(lesson, repository, branch) -> str:
+    link = f"https://colab.research.google.com/github/{repository}/blob/{branch}/lessons/{notebook_name(lesson)}"
     badge = f"[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]({link})"
     points = sum(lesson["exercises"].values())
     graded = f" · {len(lesson['exercises'])} exercises, {points} points" if points else ""
+    for worth in lesson.get("questions", {}).values():
+        graded += f" · a written question, {worth} points"
     return f"# Lesson {lesson['number']}. {lesson['title']}\n\n{badge}\n\nAbout {lesson['minutes']} minutes{graded}."
 
 
-def first_cell(lesson) -> str:
+def first_cell(lesson, repository, branch) -> str:
     """What every lesson begins with: it has to work where nothing of the course is there yet."""
     text = (SOURCES / "first_cell.py").read_text(encoding="utf-8").strip()
-    return text.replace("OWNER/NAME", course()["repository"]).replace("begin(0)", f"begin({lesson['number']})")
+    if branch != "main":
+        text = text.replace('"--depth", "1"', f'"--depth", "1", "--branch", "{branch}"')
+    return text.replace("OWNER/NAME", repository).replace("begin(0)", f"begin({lesson['number']})")
 
 
 def folded_solution(answer: str) -> list:
@@ -191,6 +210,12 @@ def folded(title: str, code: str) -> list:
     import nbformat.v4 as v4
 
     return [v4.new_markdown_cell(unfolded(title, f"```python\n{code}\n```"))]
+
+
+def folded_rubric(rubric: str) -> list:
+    import nbformat.v4 as v4
+
+    return [v4.new_markdown_cell(unfolded("Learning alone? Compare with this once you have written yours", rubric))]
 
 
 def show_result_first(notebook, solved):
@@ -223,6 +248,16 @@ def exercise_text(lesson, cell) -> str:
     return "\n\n".join([head, *told, *folded])
 
 
+def question_and_rubric(lesson, cell) -> tuple[str, str]:
+    """The heading and text of a written question, and what the one who marks it goes by."""
+    name, minutes = cell.metadata["question"], cell.metadata["minutes"]
+    points = lesson["questions"][name]
+    head = f"### Written question: {name.replace('_', ' ')}\n\n"
+    head += f"{points} point{'s' * (points > 1)} · about {minutes} minutes · marked by a person, in a class"
+    told, *rubric = re.split(r"\n\s*\n(?=Rubric: )", cell.source.strip())
+    return f"{head}\n\n{told}", "\n\n".join(paragraph.removeprefix("Rubric: ") for paragraph in rubric)
+
+
 def with_details(markdown: str) -> str:
     """A paragraph "Answer: ..." is folded away."""
     parts = re.split(r"\n\s*\n", markdown)
@@ -247,6 +282,11 @@ def nbgrader(name, solution: bool) -> dict:
     if solution:
         return {"nbgrader": facts | {"grade_id": name}}
     return {"nbgrader": facts | {"grade_id": f"check_{name}", "points": lesson_of(name)["exercises"][name]}}
+
+
+def nbgrader_of_question(name, lesson) -> dict:
+    facts = {"schema_version": 3, "task": False, "locked": False, "solution": True, "grade": True}
+    return {"nbgrader": facts | {"grade_id": name, "points": lesson["questions"][name]}}
 
 
 # Answers and stubs
@@ -311,19 +351,25 @@ def seconds_of(notebook) -> float:
 
 
 def table_of_times() -> str:
-    """docs/lesson-times.md, from the times that the solved notebooks were made in."""
+    """docs/lesson-times.md: minutes and points from course.toml, seconds from the solved notebooks when they were made."""
     rows = []
     for lesson in course()["lessons"]:
         if solved_path(lesson).exists():
             notebook = read(solved_path(lesson))
             slowest = max(cell.metadata.get("seconds", 0.0) for cell in notebook.cells)
             limit = 240 if lesson["number"] == 7 else 120
-            rows.append(
-                f"| {lesson['number']} | {lesson['title']} | {seconds_of(notebook):.0f} s | {slowest:.0f} s | {limit} s |"
-            )
-    head = "| lesson | title | all code cells | the slowest | at most |\n|---|---|---|---|---|"
-    return (
-        f"# How long the lessons compute\n\nMade by `rlhf-course build` on two CPU cores, one thread.\n\n{head}\n"
-        + "\n".join(rows)
-        + "\n"
-    )
+            kinds = [lesson[kind].values() for kind in ("exercises", "questions") if lesson.get(kind)]
+            worth = " + ".join(str(sum(points)) for points in kinds) or "0"
+            work = f"{lesson['title']} | {lesson['minutes']} | {len(lesson['exercises'])} | {worth}"
+            rows.append(f"| {lesson['number']} | {work} | {seconds_of(notebook):.0f} s | {slowest:.0f} s | {limit} s |")
+    return TABLE_OF_TIMES + "\n".join(rows) + "\n"
+
+
+TABLE_OF_TIMES = """# The lessons: minutes, points, and how long they compute
+
+Made by `rlhf-course build`. Minutes are those of a learner. Points are of the exercises, after the plus of written questions.
+Seconds were measured on two CPU cores, one thread.
+
+| lesson | title | minutes | exercises | points | all code cells | the slowest | at most |
+|---|---|---|---|---|---|---|---|
+"""

@@ -76,7 +76,7 @@ def test_a_solved_lesson_runs_and_prints_what_it_printed(lesson, tmp_path):
         if old.cell_type == "code" and tolerance != "none":
             expected, got = numbers(printed(old)), numbers(printed(new))
             assert got == pytest.approx(expected, rel=tolerance, abs=1e-5, nan_ok=True), old.source[:200]
-        if (old.metadata.get("nbgrader") or {}).get("grade"):
+        if old.cell_type == "code" and (old.metadata.get("nbgrader") or {}).get("grade"):
             points = old.metadata["nbgrader"]["points"]
             assert f"{points} of {points} points" in text_of(new)
     nbformat.write(again, tmp_path / "solved.ipynb")
@@ -96,7 +96,8 @@ def test_nbgrader_validates_a_lesson_by_running_it(tmp_path):
 def test_a_lesson_with_nothing_written_yet_says_what_to_do(lesson, tmp_path):
     notebook = student_edition(lesson)
     run(notebook, lesson, tmp_path, go_on=True)
-    checks = [cell for cell in notebook.cells if (cell.metadata.get("nbgrader") or {}).get("grade")]
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    checks = [cell for cell in code if (cell.metadata.get("nbgrader") or {}).get("grade")]
     assert all("is still the stub: write its body, run the cell, check again" in text_of(cell) for cell in checks)
     errors = [output for cell in notebook.cells for output in cell.get("outputs", []) if output.output_type == "error"]
     assert not errors or (

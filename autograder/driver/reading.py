@@ -1,4 +1,4 @@
-"""Reads a notebook, a .py file, or a folder or archive of them, as cells of Python.
+"""Reads a notebook, a .py file, or a folder or archive of them, as cells of Python and of written answers.
 
 What is read may be hostile: no link is followed, nothing is written, and what a file says of its own size is not believed.
 Grading reads in the sandbox; `rlhf-course check` reads the learner's own files where they lie.
@@ -25,12 +25,14 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
+from rlhf_core.course import WRITE_HERE, questions
 from rlhf_core.errors import UsageError
 
 LARGEST = 20 * 2**20  # bytes of source, in all
 LONGEST = 400_000  # characters of a cell, or of a .py file
 MOST_TEXT = 5_000_000  # characters of all cells together
 MOST_CELLS = 2_000
+MOST_WRITTEN = 20_000  # characters of the answer to a written question that are kept
 MOST_MEMBERS = 2_000  # of an archive
 MOST_ARCHIVES = 20
 UNPACKED = 64 * 2**20  # bytes of a tar archive, with what is not read of it
@@ -41,6 +43,7 @@ BROKEN_PIECES = 50  # of a .py file that get a message each
 SOURCES = (".py", ".ipynb")
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 FOLDERS_OF_THE_COURSE = ("rlhf_core", "autograder", "solutions", "tests", "benchmarks", "docs")
+NOTHING_WRITTEN = ("", WRITE_HERE, "YOUR ANSWER HERE")  # the last is what nbgrader puts in the place of an answer
 NOT_PYTHON = (SyntaxError, ValueError, RecursionError, MemoryError, SystemError)  # what parsing any text may raise
 
 
@@ -52,6 +55,7 @@ class Cell:
     source: str
     notebook: bool
     grade_id: str | None = None  # of a notebook's cell: a lesson gives an answer cell the name of its exercise
+    written: bool = False  # the answer to a written question, and no code
 
     @property
     def file(self) -> str:
@@ -74,7 +78,7 @@ def require(path: Path):
 
 
 def read_cells(path: Path) -> list[Cell]:
-    """Every cell of the files at `path`, in the order of their names. Raises Refused."""
+    """Every cell of code of the files at `path`, in the order of their names. Raises Refused."""
     return cells_of_files(files_of(path), path.resolve().name)
 
 
@@ -131,10 +135,24 @@ def content_hash(files) -> str:
 
 
 def cells_of_files(files: dict[str, bytes], called: str = "the submission") -> list[Cell]:
-    """Every cell of these files, in the order of their names. Raises Refused.
+    """Every cell of code of these files, in the order of their names. Raises Refused.
 
     files: content by name. called: the whole of them, in messages.
     """
+    return [cell for cell in all_cells(files, called) if not cell.written]
+
+
+def written_answers(cells) -> dict[str, str]:
+    """By written question, what was written, at most MOST_WRITTEN characters; of several cells the last in which something was.
+
+    A question is left out where its cell is as it was handed out, empty or not there.
+    """
+    texts = {cell.grade_id: cell.source for cell in cells if cell.written and cell.source.strip() not in NOTHING_WRITTEN}
+    return {name: texts[name] for name in questions() if name in texts}
+
+
+def all_cells(files: dict[str, bytes], called: str = "the submission") -> list[Cell]:
+    """`cells_of_files`, and the answers to written questions with them."""
     cells, characters = [], 0
     for name, content in sources(files, called):
         for cell in cells_in(name, content):
@@ -332,7 +350,8 @@ def must_be_short(name: str, source: str):
 
 
 def notebook_cells(name: str, text: str) -> list[Cell]:
-    """The cells of code of a notebook. Of everything else in it only the `grade_id` of a cell is looked at."""
+    """The cells of code of a notebook, and those that answer a written question, whatever their type: in Jupyter a slip of the
+    finger makes code of a text. Of everything else in it only the `grade_id` of a cell is looked at."""
     try:
         notebook = json.loads(text)
     except json.JSONDecodeError as error:
@@ -347,20 +366,25 @@ def notebook_cells(name: str, text: str) -> list[Cell]:
     not_a_notebook = Refused(f"{name} is JSON but not a notebook of format 4: open it in Jupyter and save it again")
     if version != 4 or not isinstance(notebook.get("cells"), list):
         raise not_a_notebook
-    cells = []
+    cells, asked = [], questions()
     for number, cell in enumerate(notebook["cells"], 1):
         if not isinstance(cell, dict):
             raise not_a_notebook
-        if cell.get("cell_type") != "code":
+        called = f"cell {number} of {name}"
+        marked = grade_id(cell)
+        written = marked in asked
+        if cell.get("cell_type") != "code" and not written:
             continue
         lines = cell.get("source")
         lines = [lines] if isinstance(lines, str) else lines
         if not isinstance(lines, list) or not all(isinstance(line, str) for line in lines):
             raise not_a_notebook
-        called = f"cell {number} of {name}"
         source = "".join(lines)
-        must_be_short(called, source)
-        cells.append(Cell(called, without_magics(clean(called, source)), notebook=True, grade_id=grade_id(cell)))
+        if not written:
+            must_be_short(called, source)
+        source = clean(called, source)
+        source = source.strip()[:MOST_WRITTEN] if written else without_magics(source)
+        cells.append(Cell(called, source, notebook=True, grade_id=marked, written=written))
     return cells
 
 

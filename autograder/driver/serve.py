@@ -26,7 +26,7 @@ from .call import Observation, Raised, observe
 from .frames import HEAD, BrokenFrame, lengths, pack, unpack
 from .likeness import answers_of
 from .loading import Loader
-from .reading import Cell, Refused, cells_of_files
+from .reading import Cell, Refused, all_cells, written_answers
 
 LONGEST = 500  # characters of what an exception says
 TOLD = 2_000  # characters of what is wrong with an answer
@@ -77,12 +77,14 @@ class Worker:
     """The submission, once it is loaded, and the implementation that is under test."""
 
     def read(self, files: dict) -> dict:
-        """files: by name their content. The cells of Python in them, and each answer in a form that can be compared."""
+        """files: by name their content. The cells of Python in them, each answer in a form that can be compared, and the
+        answers to written questions."""
         try:
-            cells = cells_of_files(files)
+            cells = all_cells(files)
         except Refused as refusal:
             return {"refused": str(refusal)}
-        return {"cells": [asdict(cell) for cell in cells], "answers": answers_of(cells)}
+        code = [cell for cell in cells if not cell.written]
+        return {"cells": [asdict(cell) for cell in code], "answers": answers_of(code), "written": written_answers(cells)}
 
     def load(self, cells: list, seconds: float, exercise: str | None, others: list, seed: int) -> dict:
         """Run the statements of a submission, and put its answer to `exercise` under test.

@@ -1,6 +1,6 @@
 """The page for the one who teaches: how the points are distributed, which mistakes are common, what needs a look."""
 
-from rlhf_core.course import course
+from rlhf_core.course import course, questions
 
 from .page import link, render
 from .similar import Pair
@@ -22,6 +22,7 @@ def class_page(summary: dict, results: list[dict], folders: dict[str, str], pair
         summary=summary,
         results=results,
         lessons=[(lesson, names) for lesson, names in lessons if names],
+        questions=to_be_marked(results),
         links={name: link(folder, "feedback.html") for name, folder in folders.items()},
         pairs=pairs[:PAIRS_SHOWN],
         left_off=len(pairs[PAIRS_SHOWN:]),
@@ -29,6 +30,19 @@ def class_page(summary: dict, results: list[dict], folders: dict[str, str], pair
         bars=bars(summary["histogram"]),
         mistakes_shown=MISTAKES_SHOWN,
     )
+
+
+def to_be_marked(results) -> dict[str, dict]:
+    """By written question: the lesson, the points, the submissions with an answer to it, and how many have none."""
+    found = {}
+    for name, lesson in questions().items():
+        answers = [(result, result.get("questions", {}).get(name)) for result in results if result["state"] != "refused"]
+        waiting = [result["submission"] for result, question in answers if question and question["state"] != "missing"]
+        missing = sum(question is not None and question["state"] == "missing" for _, question in answers)
+        if waiting or missing:
+            points = lesson["questions"][name]
+            found[name] = {"lesson": lesson["number"], "max_points": points, "waiting": waiting, "missing": missing}
+    return found
 
 
 WIDTH, HEIGHT, BELOW, ABOVE = 640, 160, 22, 18  # of the histogram, in its own units

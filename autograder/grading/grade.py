@@ -10,6 +10,7 @@ from autograder.driver.loading import Problem, Submission
 from autograder.driver.serve import TOLD
 from autograder.engine import ExerciseResult, not_runnable, run_exercise
 from autograder.report import exercise_data
+from autograder.result import question_data
 from rlhf_core.course import exercise_names
 
 from .remote import GRACE, Budget, Remote
@@ -58,7 +59,9 @@ class Graded:
 
     refused: str | None
     exercises: dict[str, dict]
+    questions: dict[str, dict]
     answers: dict[str, dict]
+    written: dict[str, str]  # by question
     printed: str  # its first mebibyte
     wall_s: float
 
@@ -93,7 +96,10 @@ def grade(files: dict[str, bytes], sandbox, seeds: Seeds, names, blamed=(), doin
                 printed += remote.output
     most = sandbox.limits.output_mib * 2**20
     wall_s = round(time.monotonic() - budget.started, 3)
-    return Graded(submission.refused, exercises, read.get("answers", {}), printed[:most].decode("utf-8", "replace"), wall_s)
+    printed = printed[:most].decode("utf-8", "replace")
+    questions = question_data(names, read.get("written", {}))
+    written = {name: text for name, text in read.get("written", {}).items() if name in questions}
+    return Graded(submission.refused, exercises, questions, read.get("answers", {}), written, printed, wall_s)
 
 
 def survey(files, sandbox, budget, seeds) -> tuple[dict, Submission, bytearray]:

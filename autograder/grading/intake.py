@@ -33,6 +33,7 @@ CANVAS = re.compile(r"[^_]+_(LATE_)?\d+_(\d+_.+|text\.html)", re.IGNORECASE)
 
 # Names that `grade` and `report` use in the folder of results themselves, and names that Windows gives to devices.
 RESERVED = {"class.html", "class.json", "results.csv", "results.json", "index.html", "lost+found"}
+RESERVED |= {"canvas.csv", "moodle.csv", "generic.csv", "to_mark.csv"}
 DEVICES = {"con", "prn", "aux", "nul"} | {f"{port}{n}" for port in ("com", "lpt") for n in range(10)}
 LONGEST_NAME = 120  # characters
 MOST_BYTES = 200  # of a name: with what is added to it, a file system takes 255

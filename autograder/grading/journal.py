@@ -1,9 +1,9 @@
 """What a run has found so far, in the results folder: written so that a run can be killed at any moment and gone on with.
 
-OUT/<submission>/result.json, answers.json    what is read by people and programs
-OUT/.journal/work/<key>.json                  what grading found, by what was graded and not by whose it is
-OUT/.journal/output/<submission>.txt          what its code printed; may show inputs, so not for students
-OUT/.journal/seed                             the secret that all inputs follow from
+OUT/<submission>/result.json, answers.json, written.json    what is read by people and programs
+OUT/.journal/work/<key>.json                                what grading found, by what was graded and not by whose it is
+OUT/.journal/output/<submission>.txt                        what its code printed; may show inputs, so not for students
+OUT/.journal/seed                                           the secret that all inputs follow from
 """
 
 import contextlib
@@ -106,13 +106,14 @@ class Journal:
             return None
         return found if isinstance(found, dict) else None
 
-    def write(self, folder: str, result: dict, answers: dict, printed: str):
+    def write(self, folder: str, result: dict, answers: dict, written: dict, printed: str):
         """The result comes last: where it is, the rest is, too."""
         place = self.out / folder
         place.mkdir(exist_ok=True)
         if printed:
             atomic_write(self.folder / "output" / f"{folder}.txt", printed.encode("utf-8", "replace"))
         write_if_changed(place / "answers.json", as_json(answers))
+        write_if_changed(place / "written.json", as_json(written))
         write_if_changed(place / "result.json", as_json(result))
 
     def make_stage(self) -> Path:

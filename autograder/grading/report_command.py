@@ -19,13 +19,17 @@ def report(subparsers):
     )
     parser.add_argument("folder", type=Path, metavar="DIR", help="the folder that rlhf-course grade was given as --out")
     parser.add_argument("--json", action="store_true", help="print what class.json holds")
+    parser.add_argument(
+        "--markdown", type=Path, metavar="FILE", help="write the points as Markdown, too, for the page of a job"
+    )
     parser.set_defaults(execute=execute_report)
 
 
 def execute_report(args) -> int:
     from .class_page import class_page
     from .journal import write_if_changed
-    from .results import NotOurs, folders_of, read_answers, read_result
+    from .markdown import as_markdown
+    from .results import NotOurs, folders_of, read_answers, read_result, read_written
     from .similar import alike
     from .student_page import student_page
     from .summary import brief, summary
@@ -49,7 +53,12 @@ def execute_report(args) -> int:
         except NotOurs as why:
             answers[name] = {}
             warn(f"the answers of {folder.name} are compared with nobody's: {why}")
-        write_if_changed(folder / "feedback.html", student_page(result))
+        try:
+            written = read_written(folder)
+        except NotOurs as why:
+            written = {}
+            warn(f"the written answers of {folder.name} are not shown: {why}")
+        write_if_changed(folder / "feedback.html", student_page(result, written))
         results.append(brief(result))
         folders[name] = folder.name
 
@@ -61,6 +70,9 @@ def execute_report(args) -> int:
     write_if_changed(out / "class.html", page)
     write_if_changed(out / "class.json", f"{text}\n".encode())
     write_if_changed(out / "results.csv", as_csv(results))
+    if args.markdown is not None:
+        whole = [read_result(out / folder) for folder in folders.values()] if len(folders) == 1 else results
+        write_if_changed(args.markdown, as_markdown(whole).encode())
     print(text if args.json else told(found, out))
     return 1 if skipped else 0
 

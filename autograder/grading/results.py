@@ -5,8 +5,9 @@ import os
 from pathlib import Path
 
 from autograder.driver.likeness import LONGEST
+from autograder.driver.reading import MOST_WRITTEN
 from autograder.result import SCHEMA
-from rlhf_core.course import exercise_names, lesson_of
+from rlhf_core.course import exercise_names, lesson_of, questions
 from rlhf_core.errors import UsageError
 
 LARGEST = 8 * 2**20  # bytes of a file; a result of the whole course has about a tenth of one MiB
@@ -29,7 +30,7 @@ def folders_of(out: Path) -> list[Path]:
 
 
 def read_result(folder: Path) -> dict:
-    """result.json, as DESIGN.md and `result.as_data` have it. Raises NotOurs."""
+    """result.json, as DESIGN.md and `result.as_data` have it, with `questions` in any case. Raises NotOurs."""
     return checked(read_json(folder / "result.json"))
 
 
@@ -44,6 +45,18 @@ def read_answers(folder: Path) -> dict[str, dict[str, str]]:
         fine = fine and all(isinstance(text, str) and len(text) <= LONGEST for text in answer.values())
         require(fine, f"answers.json has an entry {name[:40]!r} that is no answer")
     return answers
+
+
+def read_written(folder: Path) -> dict[str, str]:
+    """written.json: by question, what was written; empty where there is none. Raises NotOurs."""
+    if not (folder / "written.json").exists():
+        return {}
+    written = read_json(folder / "written.json")
+    require(isinstance(written, dict), "written.json is not an object")
+    for name, text in written.items():
+        fine = name in questions() and is_text(text) and len(text) <= MOST_WRITTEN
+        require(fine, f"written.json has an entry {name[:40]!r} that answers no question")
+    return written
 
 
 def read_json(path: Path):
@@ -95,6 +108,12 @@ EXERCISE = SCORE | {
     "state": one_of("graded", "missing", "not_graded"),
     "checks": lambda value: isinstance(value, list),
 }
+QUESTION = {
+    "lesson": is_number,
+    "state": one_of("needs_manual_grading", "missing"),
+    "points": lambda value: value is None,  # a person gives them, and keeps them elsewhere
+    "max_points": is_number,
+}
 CHECK = SCORE | {
     "name": is_text,
     "title": is_text,
@@ -118,6 +137,10 @@ def checked(data) -> dict:
             fields_fit(check, CHECK, f"a check of {name}")
         adds_up(exercise, exercise["checks"], name)
     adds_up(data, data["exercises"].values(), "result.json")
+    require(isinstance(data.setdefault("questions", {}), dict), "result.json has questions that are not an object")
+    for name, question in data["questions"].items():
+        require(name in questions(), f"result.json is of another course: this one has no written question {name[:40]!r}")
+        fields_fit(question, QUESTION, name)
     return data
 
 

@@ -105,16 +105,16 @@ class Run:
         if "fault" in work:
             result = as_data(name, None, {}, **self.facts(task.hash, task.attempt, 0.0))
             result |= {"state": "not_graded", "reason": work["fault"], "max_points": self.most()}
-            self.journal.write(folder, result, {}, "")
+            self.journal.write(folder, result, {}, {}, "")
             return result
-        facts = self.facts(task.hash, task.attempt, work["wall_s"])
+        facts = self.facts(task.hash, task.attempt, work["wall_s"]) | {"questions": work["questions"]}
         result = as_data(name, work["refused"], work["exercises"], **facts)
-        self.journal.write(folder, result, work["answers"], work["printed"])
+        self.journal.write(folder, result, work["answers"], work["written"], work["printed"])
         return result
 
     def refuse(self, entry, reason) -> dict:
         result = as_data(entry.name, reason, {}, **self.facts(None, 1, 0.0)) | {"max_points": self.most()}
-        self.journal.write(entry.folder, result, {}, "")
+        self.journal.write(entry.folder, result, {}, {}, "")
         return result
 
     def most(self) -> float:

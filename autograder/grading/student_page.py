@@ -51,14 +51,19 @@ class Section:
         return self.state == "graded" and self.points >= self.max_points - 1e-6
 
 
-def student_page(result: dict) -> bytes:
-    """result: as in result.json. Returns a page of HTML."""
+def student_page(result: dict, written: dict[str, str] | None = None) -> bytes:
+    """result: as in result.json.  written: by written question, what the student wrote; None: it is not shown.
+
+    Returns a page of HTML.
+    """
     sections = {name: section(name, exercise) for name, exercise in result["exercises"].items()}
     lessons = [(lesson, [sections[n] for n in lesson["exercises"] if n in sections]) for lesson in course()["lessons"]]
     return render(
         "student.html.j2",
         result=result,
         lessons=[(lesson, Sum(found)) for lesson, found in lessons if found],
+        questions=result.get("questions", {}),
+        written=written or {},
         sum=Sum(list(sections.values())),
         tier=TIERS.get(result["isolation"], ""),
     )

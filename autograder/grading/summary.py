@@ -59,6 +59,7 @@ KINDS = {
     "wrong_signature": "takes other parameters than the exercise",
     "wrong_texts": "scores something else than prompt and response together",
     "wrong_type": "returns something of the wrong type",
+    "write_first": "calls another exercise that is not there",
 }
 
 

@@ -1,24 +1,25 @@
 """results.csv: a row for each submission, for a spreadsheet or the upload of a learning platform.
 
-    submission, state, reason, points, max_points, then for each exercise NAME and NAME_state
+    submission, state, reason, points, max_points, then for each exercise and each written question NAME and NAME_state
 
-state is graded, refused or not_graded; NAME_state is graded, missing, not_graded, or empty where nothing could be read. Numbers
-are numbers: the points of what was graded, 0 for what is missing. A cell is empty where there is no number yet, so that nobody
-gets a 0 for what was refused or not graded.
+state is graded, refused or not_graded; NAME_state is graded, missing, not_graded, needs_manual_grading (of a question), or
+empty where nothing could be read. Numbers are numbers: the points of what was graded, 0 for what is missing. A cell is empty
+where there is no number yet, so that nobody gets a 0 for what was refused or not graded. `points` are those of the exercises.
 """
 
 import csv
 import io
 import unicodedata
 
-from rlhf_core.course import exercise_names
+from rlhf_core.course import exercise_names, questions
 
 FORMULA = ("=", "+", "-", "@")  # what makes a spreadsheet run a cell; in some languages their wide forms do, too
 
 
 def as_csv(results: list[dict]) -> bytes:
     """results: each as in result.json.  UTF-8 with a byte order mark, without which Excel takes it for another encoding."""
-    names = [name for name in exercise_names() if any(name in result["exercises"] for result in results)]
+    found = {name for result in results for name in parts(result)}
+    names = [name for name in (*exercise_names(), *questions()) if name in found]
     text = io.StringIO(newline="")
     writer = csv.writer(text, quoting=csv.QUOTE_NONNUMERIC)
     columns = [column for name in names for column in (name, f"{name}_state")]
@@ -33,11 +34,18 @@ def row(result, names) -> list:
     return [*facts, points, result["max_points"], *(cell for name in names for cell in cells(result, name))]
 
 
+def parts(result) -> dict[str, dict]:
+    """What a submission consists of, by name: exercises and written questions. Results of before there were these have none."""
+    return result["exercises"] | result.get("questions", {})
+
+
 def cells(result, name) -> tuple:
-    exercise = result["exercises"].get(name)
-    if exercise is None or result["state"] == "refused":
+    part = parts(result).get(name)
+    if part is None or result["state"] == "refused":
         return "", ""
-    return "" if exercise["state"] == "not_graded" else exercise["points"], exercise["state"]
+    if part["state"] == "missing":
+        return 0.0, "missing"
+    return part["points"] if part["state"] == "graded" else "", part["state"]
 
 
 def inert(text: str) -> str:

@@ -690,6 +690,33 @@ for title, factor in (("flatter", 0.5), ("sharper", 2.0)):
 # estimator, and which of the two policies comes first. A controller with a target of 6 that is fed the per-token mean finds
 # every policy far too near and takes the penalty away.
 
+# %% [markdown] question="which_moved_further" minutes=8
+# Two policies were tuned from one reference. Each wrote 2,560 tokens at temperature 1, scored at temperature 1, and its report
+# gives two estimates of the KL, in nats a token, with their standard errors:
+#
+# | | mean of k1 | mean of k3 |
+# |---|---|---|
+# | run A | 0.31 ± 0.02 | 0.30 ± 0.01 |
+# | run B | 0.34 ± 0.02 | 0.12 ± 0.01 |
+#
+# "We trust k3, which has the smaller error," says the team of run B, "so ours has stayed nearer to the reference." Has it? Say
+# which run has moved further as far as you can tell, what the mean of k3 less that of k1 estimates and what it should be, what
+# its −0.22 in run B says about that policy, and one thing that you would compute to settle it. Five to eight sentences.
+#
+# Rubric: *A model answer.* Nothing here shows that B has stayed nearer: by k1 the two runs are equally far away, within about
+# one standard error. k3 less k1 is $r - 1$, and the mean of $r$ under the policy is 1, so that this difference should be 0 up
+# to chance. In run A it is −0.01. In run B it is −0.22: the tokens that were drawn have a mean ratio of 0.78, so that about a
+# fifth of what the reference would write, by its own probability, was not met once. These are tokens that the policy has all
+# but given up and the reference still likes, as in a policy that has become sharp. They carry most of k3's mean and nearly all
+# of its spread, and where no sample holds them, the standard error cannot know of them either. So the small error is no
+# argument, and B's k3 is too low. To settle it: the exact KL at the same places, from both full distributions; or the mean of
+# $r$ over very many more tokens.
+#
+# Rubric: *2 points:* does not believe B's k3, with the reason that k3 − k1 has mean 0 (or that the mean of $r$ is 1), **and**
+# says that rare tokens with a large $r$ are missing from the sample, **and** names a check that would settle it (exact KL, the
+# mean of $r$, far more draws). *1 point:* does not believe B's k3, with one of these. *0 points:* takes k3 because its error
+# is smaller or because it is never negative, or calls the runs different by k1 alone.
+
 # %% [markdown]
 # To read: Schulman 2020, [Approximating KL Divergence](http://joschu.net/blog/kl-approx.html), where k1, k2 and k3 got
 # their names, with two worked examples between Gaussians. Ziegler et al. 2019, [Fine-Tuning Language Models from Human

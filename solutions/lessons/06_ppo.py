@@ -770,6 +770,27 @@ plt.show()
 # a plain policy gradient with a value head. With four minibatches and one epoch, as in the course's own runs, the clip sees
 # ratios other than 1 from the second minibatch on.
 
+# %% [markdown] question="why_one_side" minutes=8
+# A colleague finds it untidy that the clip stops a token on one side only, and that the side depends on the sign of the
+# advantage. "I stop the gradient of every token whose ratio is outside 0.8 to 1.2, on either side. Then nothing moves far."
+#
+# Take a token with a negative advantage whose ratio is 1.5. Say how it can have come there although its own gradient never
+# asked for it; what your loss does with it in the next steps, and what your colleague's does; and whether the colleague's rule
+# keeps what it promises, that nothing moves far. Five to eight sentences.
+#
+# Rubric: *A model answer.* All tokens share the weights. A step that makes other tokens likelier, or an entropy bonus, or the
+# gradient of the value loss, can make this one likelier, too; and the first step after the sampling is not clipped at all. In
+# the loss with the minimum the token is at −1.5 A, the plain promise: it has a gradient, larger than at ratio 1, that makes it
+# rarer until it is below 0.8. By the colleague's rule it has none. It stays where it is, or drifts on with the others, for as
+# long as this rollout is used, and the policy writes more of what was worse than expected. The promise is not kept, either: to
+# take a token's gradient away holds nothing in its place, since the others go on moving the weights. What is lost is the only
+# force that would bring it back. The one-sided clip takes away the reason to go on where a token has gained, and leaves every
+# way back open.
+#
+# Rubric: *2 points:* the shared weights (or another loss) as the cause, **and** full gradient back against none, **and** that
+# a stopped gradient is no wall: the token can still be moved by the others. *1 point:* two of the three. *0 points:* repeats
+# that the clip is one-sided, or has the sides the wrong way round.
+
 # %% [markdown]
 # To read: Schulman et al. 2017, [Proximal Policy Optimization Algorithms](https://arxiv.org/abs/1707.06347): equation 6 is the
 # surrogate that ran away at the beginning, equation 7 your `policy_loss`, equation 9 the sum of the three terms in your

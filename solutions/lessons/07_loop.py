@@ -385,5 +385,24 @@ shown
 # the KL, which cannot be negative; a mean of −0.4 over 256 responses is far outside its noise. Look for top-k, a temperature
 # that is in one place and not in the other, or a shift.
 #
+# %% [markdown] question="convince_a_sceptic" minutes=10
+# Somebody who has seen many curves go up does not believe that your policy has become better at writing positive reviews. Go
+# through what *your* run of this lesson has shown, with its numbers. Name one figure or table that should convince them and
+# say what makes it evidence; one that looks convincing and is not, with the reason; and one objection that nothing in this
+# lesson answers, with what you would measure to answer it. Five to eight sentences.
+#
+# Rubric: *A model answer.* (The numbers are those of the learner's own run.) The comparison on held-out prompts convinces:
+# P(positive) from 0.50 (0.48 to 0.53) to 0.78 (0.76 to 0.80), both by the same plain sampling at temperature 1, with intervals
+# that do not touch, on 256 prompts that were not trained on; the win rate of 0.95 says the same prompt by prompt. The curve of the mean score
+# does not: it is measured on training prompts, by the very reward that is optimised, from the samples that were trained on;
+# nor do three continuations that were picked by hand. Not answered: whether the texts are better or only better liked by this
+# one reward model. That takes a judge that was not trained against (another scorer, or people who do not know which text is
+# which), and the texts beside the KL: the same few phrases would raise the score as well.
+#
+# Rubric: *2 points:* all three parts, each with a reason and at least one number of their own run; the objection is about the
+# judge, the diversity of the texts, or other seeds. *1 point:* two of the parts with reasons, or all three without a number.
+# *0 points:* takes the rising training curve for evidence.
+
+# %% [markdown]
 # To read: Ziegler et al. 2019 ([arXiv 1909.08593](https://arxiv.org/abs/1909.08593)), section 2, for the loop and its
 # controller; Efron and Tibshirani, *An Introduction to the Bootstrap*, for the percentile interval.

@@ -704,6 +704,29 @@ with rlhf_core.use("mine", otherwise="reference"):
 # answer for as long as it is in use, and PPO costs one. The comparison that decides is gold at equal proxy, and then the
 # texts.
 #
+# %% [markdown] question="stop_in_time" minutes=10
+# Tonight a run like the one with the exclamation marks starts again, with a proxy that you know less well, and nobody watches
+# it. There is no gold scorer. Write the rule by which it stops itself: a quantity that can be computed without gold, and a
+# threshold. Show with the numbers of *your* run at which update your rule would have stopped it and what that would have saved
+# or cost; say how the policy could cheat the proxy without your rule noticing; and say what you would change before you start
+# it again once it has stopped. Five to eight sentences.
+#
+# Rubric: *A model answer.* (The numbers are those of the learner's own run.) Stop when the mean proxy of a batch has passed twice
+# what the best of 64 samples of the reference get, 2 · 2.6 here: what selection among 64 texts cannot reach is more likely a
+# hole in the proxy than a discovery. The run passes 5.2 between updates 6 and 8, with gold between 3.1 and 4.7. It would have
+# missed the top of 4.9 by little, and saved all that is lost until update 20, when gold is at 0.6. Other good quantities: the
+# share of the commonest token or character, distinct pairs of words, the spread of the scores within a batch, how far a second
+# reward model has fallen behind. A bare limit on the KL is weaker, as this KL falls again; it has to stop at the first
+# crossing. The rule misses a hack with modest scores, such as bland praise that fits every prompt. Afterwards: read the texts,
+# mend the reward where they exploit it (cap the marks, or train it on such texts), raise `kl_coef` or lower the learning rate,
+# and begin again from the reference.
+#
+# Rubric: *2 points:* a quantity without gold, a threshold that follows from something measured, the update at which it would
+# have stopped with numbers of their own run, **and** a hack that it misses, **and** a change of reward or training. *1 point:*
+# a workable rule with the update, but no blind spot or no change; or everything without numbers. *0 points:* stops when the
+# reward stops rising, or needs gold.
+
+# %% [markdown]
 # To read: Gao et al. 2022, [Scaling Laws for Reward Model Overoptimization](https://arxiv.org/abs/2210.10760), for $d$ and
 # both fits; Stiennon et al. 2020 ([arXiv 2009.01325](https://arxiv.org/abs/2009.01325)), appendix G.3, for the KL of
 # best-of-n; Beirami et al. 2024 ([arXiv 2401.01879](https://arxiv.org/abs/2401.01879)) on why it is a bound.
