@@ -7,12 +7,13 @@ can ask which known mistake leaves exactly the same evidence.
 import contextlib
 import functools
 import importlib
-import inspect
 import itertools
 import math
 from dataclasses import dataclass, field
 
 import torch
+
+from rlhf_core.exercise import exercises
 
 from . import compare, oracles
 from .driver.call import Listed, observe
@@ -148,7 +149,9 @@ class Answer:
         if raised.type == "TimeIsUp":
             what = f"{self.exercise} did not return: {raised.message}.{where} Is there a loop that never ends?"
             self.report("time_out", what)
-        elif raised.type == "NotImplementedYet" or (raised.type == "NotImplementedError" and is_own(raised)):
+        elif raised.type == "NotImplementedYet":
+            self.report("write_first", f"{self.exercise} calls what is not there yet: {raised.message}")
+        elif raised.type == "NotImplementedError" and is_own(raised):
             self.report(
                 "stub", f"{self.exercise} is not written yet: {raised.message or 'its code raises NotImplementedError'}"
             )
@@ -163,8 +166,8 @@ class Answer:
         return getattr(oracles, self.exercise)
 
     def bind(self, args, kwargs) -> dict:
-        """The arguments by the names of the exercise's signature, which the oracle shares."""
-        return dict(inspect.signature(self.oracle).bind(*args, **kwargs).arguments)
+        """The arguments by the names of the exercise's signature."""
+        return dict(exercises()[self.exercise].signature.bind(*args, **kwargs).arguments)
 
     def agrees(self, *args, rtol=compare.RTOL, atol=compare.ATOL, dtypes=(torch.float32, torch.float64), coarse=False,
                gradients=None, **kwargs):  # fmt: skip

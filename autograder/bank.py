@@ -14,6 +14,8 @@ import importlib.util
 import inspect
 from dataclasses import dataclass, field
 
+from . import recorded
+
 # What several mistakes that leave the same evidence can have in common.
 ABOUT = {
     "mask": "the mask: which tokens count",
@@ -42,7 +44,7 @@ class WrongAnswer:
     hint: str
     about: str
     read: str  # a section of the exercise's lesson, by its key in course.toml
-    forms: list = field(default_factory=list)  # implementations that make it
+    forms: list = field(default_factory=list)  # implementations that make it, or what was recorded of them
 
     def also(self, implementation):
         """Decorator: another way to write the same mistake."""
@@ -69,9 +71,10 @@ def right(implementation):
 
 @functools.cache
 def wrong_answers(exercise: str) -> list[WrongAnswer]:
-    """The mistakes that are known for an exercise; none in an edition without the bank."""
+    """The mistakes that are known for an exercise; in an edition without the bank, as they were recorded."""
     found = [thing for thing in _members("wrong", exercise) if isinstance(thing, WrongAnswer)]
-    return list({thing.name: thing for thing in found}.values())  # `also` binds a mistake to a second name
+    found = list({thing.name: thing for thing in found}.values())  # `also` binds a mistake to a second name
+    return found or [WrongAnswer(exercise, **facts) for facts in recorded.mistakes(exercise)]
 
 
 @functools.cache

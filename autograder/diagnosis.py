@@ -12,8 +12,10 @@ import torch
 from .answer import Answer
 from .bank import ABOUT, WrongAnswer, wrong_answers
 from .compare import same
+from .recorded import FOLDER, Form
 
 PATTERNS = Path(__file__).parent / "wrong" / "patterns.json"
+UNHURRIED = 60.0  # seconds that a call of a known mistake may take: all come to an end, on a busy machine later
 PATIENCE = 8.0  # seconds of computing that a diagnosis may take; most take a few tenths, that of the loop the longest
 
 
@@ -102,7 +104,8 @@ def diagnose(exercise: str, evidence: dict, failed: list, pattern: list, seeds) 
 def patterns() -> dict[str, dict[str, list[list[int]]]]:
     """exercise -> mistake -> for each of its forms the numbers of the visible checks that it fails.  Written with the page
     docs/wrong-answers.md."""
-    return json.loads(PATTERNS.read_text(encoding="utf-8")) if PATTERNS.exists() else {}
+    path = PATTERNS if PATTERNS.exists() else FOLDER / PATTERNS.name
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
 
 def of_pattern(exercise, mistakes, pattern) -> dict[str, list]:
@@ -129,6 +132,8 @@ SHOWN: dict[tuple, tuple[list, bool]] = {}
 
 def compare_evidence(exercise, form, check, evidence, seeds) -> int:
     """How far this form of a mistake leaves the given evidence in a check."""
+    if isinstance(form, Form):
+        return compare(*form.evidence[check.name], evidence) or DIFFERENT
     key = (form, check, str(seeds[check.visibility]))
     agreement = compare(*SHOWN[key], evidence) if key in SHOWN else None
     if agreement is None:
@@ -142,7 +147,7 @@ def remember(exercise, form, check, seeds, replay=None) -> bool:
 
     Returns whether it failed, as far as it went.
     """
-    answer, whole = Answer(exercise, form, replay=replay), True
+    answer, whole = Answer(exercise, form, replay=replay, seconds=UNHURRIED), True
     try:
         check.ask(answer, seeds)
     except Exception:  # mostly DifferentEvidence; else a check that cannot cope with what this mistake returns

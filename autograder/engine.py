@@ -14,7 +14,8 @@ from .answer import MINOR, SECONDS, Answer, EndOfCheck, Finding
 from .bank import right_answers
 from .diagnosis import Diagnosis, diagnose
 from .draw import Draw
-from .isolation import under_test
+from .isolation import together, under_test
+from .recorded import NotRecorded, WriteFirst
 
 SEEDS = {"visible": 0, "hidden": 0}  # a grader draws a secret one for the hidden checks
 
@@ -41,7 +42,10 @@ class Check:
     def ask(self, answer: Answer, seeds=SEEDS):
         """Put the answer through the check, on inputs that follow from the seed of its visibility."""
         with under_test(self.exercise, answer.implementation), contextlib.suppress(EndOfCheck):
-            self.function(answer, Draw(seeds[self.visibility], self.name))
+            try:
+                self.function(answer, Draw(seeds[self.visibility], self.name))
+            except WriteFirst as missing:
+                answer.report("write_first", str(missing))
 
 
 def checks_of(exercise: str, hidden: bool = False) -> list[Check]:
@@ -129,7 +133,7 @@ def run_exercise(exercise: str, implementation, files=(), hidden=False, seeds=SE
             check.ask(answer, seeds)
         except Exception as error:  # what the answer raises is a finding, so this is the check's own
             fault = f"{type(error).__name__}: {error}"
-            if breaks_down(check, seeds):
+            if isinstance(error, NotRecorded) or breaks_down(check, seeds):
                 result.fault = fault
                 continue
             answer.report("cannot_be_judged", f"What {exercise} returned cannot be judged ({fault}).")
@@ -178,7 +182,8 @@ def run_submission(submission, names, hidden=False, seeds=SEEDS, seconds=SECONDS
     for name in names:
         problem = submission.problem(name)
         if problem is None:
-            result = run_exercise(name, submission.implementations[name], submission.files, hidden, seeds, seconds)
+            with together(submission.implementations):
+                result = run_exercise(name, submission.implementations[name], submission.files, hidden, seeds, seconds)
         else:
             result = not_runnable(name, problem, hidden)
         result.note = submission.notes.get(name, "")

@@ -19,9 +19,8 @@ import torch
 from rlhf_core.data import load_reviews
 from rlhf_core.models import load_causal_lm, load_classifier, load_tokenizer
 
+from . import oracles
 from .driver.call import Listed, observe
-from .oracles.policy import response_mask
-from .oracles.rewards import reward_scores
 from .plain_sampling import (
     CERTAIN,
     TOKENS,
@@ -290,7 +289,7 @@ def mask(recipe) -> Verdict:
     ]
     tokens = torch.tensor(rows)
     got = tensor_of("mask", lambda: recipe.mask(tokens.clone()), (5, 6), torch.bool)
-    wanted = response_mask(tokens, eos)
+    wanted = oracles.response_mask(tokens, eos)
     extra, short = int((got & ~wanted).sum()), int((wanted & ~got).sum())
     measured = f"{int(got.sum())} tokens of {int(wanted.sum())}"
     if not extra and not short:
@@ -348,7 +347,7 @@ def texts_by_length() -> tuple[list[str], torch.Tensor]:
     reviews = [text.split() for text in load_reviews("embedded", "test").texts[:32]]
     texts = [" ".join(words[:n]) for n in WORDS for words in reviews]
     model, words = load_classifier("embedded:reward-imdb"), load_tokenizer("embedded:reward-imdb")
-    return texts, reward_scores(model, words, texts, max_length=64).view(len(WORDS), -1)
+    return texts, oracles.reward_scores(model, words, texts, max_length=64).view(len(WORDS), -1)
 
 
 def kl(recipe) -> Verdict:

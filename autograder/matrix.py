@@ -7,7 +7,7 @@ from rlhf_core.course import course
 
 from .answer import Answer
 from .bank import WrongAnswer, right_answers, wrong_answers
-from .diagnosis import patterns, remember
+from .diagnosis import UNHURRIED, patterns, remember
 from .engine import SEEDS, Check, checks_of, failed_numbers, run_exercise
 
 
@@ -38,7 +38,7 @@ def rows_of(exercise: str) -> list[Row]:
         fresh[mistake.name].append(failing)
     patterns()[exercise] = fresh  # those of the file may be stale
     for mistake, number, form in forms:
-        result = run_exercise(exercise, form)
+        result = run_exercise(exercise, form, seconds=UNHURRIED)
         matches = result.diagnosis.matches if result.diagnosis else []
         name = result.diagnosis.name if result.diagnosis else None
         hidden = any(fails(check, form) for check in checks if check.visibility == "hidden")
@@ -47,7 +47,7 @@ def rows_of(exercise: str) -> list[Row]:
 
 
 def fails(check: Check, form) -> bool:
-    answer = Answer(check.exercise, form)
+    answer = Answer(check.exercise, form, seconds=UNHURRIED)
     check.ask(answer)
     return bool(answer.findings)
 

@@ -106,18 +106,13 @@ def pytest_pyfunc_call(pyfuncitem):
 
 
 def result_of(item, name):
-    from .engine import not_runnable, run_exercise
+    from .engine import run_submission
 
     results = item.config.stash[RESULTS]
     if name not in results:
         answers = handed_in(item.config)
         hidden = any(exercise_of(i) == name and i.get_closest_marker("hidden") for i in item.session.items)
-        problem = answers.problem(name)
-        if problem is not None:
-            results[name] = not_runnable(name, problem, hidden)
-        else:
-            results[name] = run_exercise(name, answers.implementations[name], answers.files, hidden, seeds(item.config))
-        results[name].note = answers.notes.get(name, "")
+        (results[name],) = run_submission(answers, [name], hidden, seeds(item.config))
     return results[name]
 
 

@@ -30,6 +30,7 @@ class SignatureMismatch(TypeError):
     """An implementation does not have the signature of its exercise."""
 
 
+BORROW = ', or call rlhf_core.use("mine", otherwise="reference") to borrow the reference answer for now.'
 MODULES = (
     "policy", "rewards", "preferences", "kl", "advantages", "ppo", "loop", "evaluate", "best_of_n", "alternatives",
 )  # fmt: skip
@@ -71,14 +72,16 @@ class Exercise:
     def in_force(self):
         """The implementation that a call runs now. Raises NotImplementedYet when there is none."""
         for source in _mode:
+            if source == "reference" and len(_mode) > 1 and not have_reference_answers():
+                continue  # nothing can be borrowed in this edition
             implementation = self.mine if source == "mine" else getattr(reference_answers(), self.name)
             last_resort = source == _mode[-1]
             if implementation is not None and (last_resort or not is_unwritten(implementation)):
                 return implementation
         raise NotImplementedYet(
             f"{self.name} has no implementation yet. It is an exercise of lesson {self.lesson['number']}, "
-            f'"{self.lesson["title"]}": write it in the cell that begins with @{self.name}.implement and run that cell, '
-            f'or call rlhf_core.use("mine", otherwise="reference") to borrow the reference answer for now.'
+            f'"{self.lesson["title"]}": write it in the cell that begins with @{self.name}.implement and run that cell'
+            + (BORROW if have_reference_answers() else ".")
         )
 
     @property
@@ -163,6 +166,16 @@ def reference_answers():
         "The reference answers are not part of this edition of the course. "
         'Implement the exercise yourself and keep rlhf_core.use("mine"), or install the solutions edition.'
     )
+
+
+@functools.cache
+def have_reference_answers() -> bool:
+    """Whether this edition has them."""
+    try:
+        reference_answers()
+    except LookupError:
+        return False
+    return True
 
 
 @functools.cache

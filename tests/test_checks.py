@@ -7,7 +7,7 @@ import pytest
 
 import solutions.answers
 from autograder.bank import ABOUT, right_answers, wrong_answers
-from autograder.diagnosis import PATTERNS
+from autograder.diagnosis import PATTERNS, UNHURRIED
 from autograder.engine import all_checks, checks_of, run_exercise
 from autograder.matrix import page, patterns_of, rows_of
 from autograder.report import section
@@ -26,7 +26,7 @@ def findings(result):
 
 
 def assert_everything(name, implementation, seeds):
-    result = run_exercise(name, implementation, hidden=True, seeds=seeds)
+    result = run_exercise(name, implementation, hidden=True, seeds=seeds, seconds=UNHURRIED)
     assert result.points == result.max_points and result.state == "graded", findings(result)
 
 

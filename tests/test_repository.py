@@ -51,7 +51,7 @@ def test_environment_yml_has_the_versions_of_the_constraints():
     listed = {Requirement(line).name: str(Requirement(line).specifier)[2:] for line in pip if not line.startswith("--")}
     pins = constraints(python)
     assert listed == {name: pins[name] for name in listed}
-    wanted = project_requirements(without=["browser"])
+    wanted = project_requirements(without=["browser", "workshop"])
     assert set(listed) == {r.name.lower() for r in wanted if r.marker is None or r.marker.evaluate({"python_version": python})}
 
 

@@ -111,7 +111,7 @@ class Task:
         whole = tokenizer(text, truncation=True, max_length=self.max_length)["input_ids"]
         parts = [text[:end] for end in range(len(text))]
         rows = tokenizer(parts, truncation=True, max_length=self.max_length)["input_ids"] if parts else []
-        rows = {tuple(row) for row in [*rows, *(row[:-1] for row in rows)] if row != whole}  # with and without [SEP]
+        rows = sorted({tuple(row) for row in [*rows, *(row[:-1] for row in rows)] if row != whole})  # with and without [SEP]
         if not rows:
             return torch.zeros(0)
         inputs = tokenizer.pad({"input_ids": [list(row) for row in rows]}, return_tensors="pt")

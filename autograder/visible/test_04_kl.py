@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
+from autograder import oracles
 from autograder.answer import EndOfCheck
-from autograder.oracles import adaptive_kl_values
 
 pytestmark = pytest.mark.visible
 
@@ -168,7 +168,7 @@ def test_shape_rewards_a_batch_of_one(answer, draw):
 
 def steers(answer, init_kl_coef, target, horizon, observations):
     """Judge the controller's value at first and after each of these (kl, n_steps)."""
-    expected = [float(init_kl_coef), *adaptive_kl_values(init_kl_coef, target, horizon, observations)]
+    expected = [float(init_kl_coef), *oracles.adaptive_kl_values(init_kl_coef, target, horizon, observations)]
     plan = {"init_kl_coef": init_kl_coef, "target": target, "horizon": horizon, "observations": observations}
     got = numbers(answer, answer.run("values", **plan)["values"])
     right = [math.isclose(g, e, rel_tol=1e-4) for g, e in zip(got, expected, strict=True)]
@@ -236,7 +236,7 @@ def test_controller_before_the_first_update(answer, draw):
 def test_controllers_side_by_side(answer, draw):
     """Two controllers that are used in turn, each with a value of its own."""
     first, second, observations = (0.4, 6.0, 90), (0.9, 5.0, 45), [(6.5, 30), (4.0, 30)]
-    expected = [adaptive_kl_values(*controller, observations)[-1] for controller in (first, second)]
+    expected = [oracles.adaptive_kl_values(*controller, observations)[-1] for controller in (first, second)]
     got = numbers(answer, answer.run("side_by_side", first=first, second=second, observations=observations)["values"])
     ok = all(math.isclose(g, e, rel_tol=1e-4) for g, e in zip(got, expected, strict=True))
     what = "Two controllers that are used in turn do not keep the values that each has alone."

@@ -2,6 +2,7 @@
 
 import functools
 import math
+from dataclasses import dataclass
 from types import SimpleNamespace
 
 import pytest
@@ -288,6 +289,20 @@ def kept_case(seed, lengths, settings):
     return Case(Draw(seed, "ppo_step"), lengths, **dict(settings))
 
 
+@dataclass(frozen=True)
+class MakeOptimizer:
+    """An optimizer of torch.optim for some of a model's parameters; held: their names, None for all."""
+
+    optimizer: str
+    options: dict
+    names: list
+    held: tuple | None
+
+    def __call__(self, parameters):
+        chosen = [p for name, p in zip(self.names, parameters, strict=True) if self.held is None or name in self.held]
+        return getattr(torch.optim, self.optimizer)(chosen, **self.options)
+
+
 class Case:
     """A toy policy and a rollout around what that policy says: every side of both clips, and padding full of junk.
 
@@ -337,12 +352,7 @@ class Case:
     def expected(self, permutations, held=None, **changes):
         """How far the oracle moves each parameter; `changes` of the config."""
         policy, config = self.policy(), SimpleNamespace(**self.config | changes)
-        names = list(policy.state_dict())
-
-        def make_optimizer(parameters):
-            chosen = [parameter for name, parameter in zip(names, parameters, strict=True) if held is None or name in held]
-            return getattr(torch.optim, self.optimizer)(chosen, **self.options)
-
+        make_optimizer = MakeOptimizer(self.optimizer, self.options, list(policy.state_dict()), held)
         after = oracles.ppo_step_parameters(policy, make_optimizer, SimpleNamespace(**self.rollout), config, permutations)
         return {name: x - policy.state_dict()[name] for name, x in after.items()}
 
@@ -373,7 +383,7 @@ class Case:
         seen = self.run(answer)
         got, epochs = self.changes(answer, seen), epochs_of(answer, seen, self.rollout["mask"], self.config)
         if epochs is not None:
-            expected = self.expected(tuple(tuple(row for group in epoch for row in group) for epoch in epochs))
+            expected = self.expected(tuple(tuple(row for group in epoch for row in sorted(group)) for epoch in epochs))
             answer.witness(self.judge(answer, got, expected))
         stats_are_floats(answer, seen["stats"])
 
@@ -403,7 +413,7 @@ def rollout_of(draw, policy, mask, config):
     with torch.no_grad():
         said = policy(input_ids=input_ids, attention_mask=attention_mask, position_ids=position_ids(attention_mask))
     logits, now = said.logits[:, width - 1 : -1] / config["temperature"], said.values[:, width - 1 : -1]
-    logprobs = logits.log_softmax(-1).gather(-1, tokens.unsqueeze(-1)).squeeze(-1)
+    logprobs = oracles.gather_logprobs(logits, tokens)
     new, old, advantages = surrogate(draw, mask, config["clip_range"])
     values, old_values, returns = regression(draw, mask, config["value_clip_range"])
     floats = {

@@ -13,7 +13,7 @@ from autograder import oracles
 from autograder.answer import EndOfCheck, kind
 from autograder.compare import close, number
 from autograder.driver.toys import ToyPolicy
-from autograder.oracles.ppo import response_states
+from rlhf_core.padding import position_ids
 
 pytestmark = pytest.mark.visible
 
@@ -472,7 +472,8 @@ def judged(handed, models, config):
     length, warmth = mask.shape[1], config["temperature"]
     logprobs, plain = (oracles.response_logprobs(policy, *inputs, length, t) for t in (warmth, 1.0))
     ref, plain_ref = (oracles.response_logprobs(reference, *inputs, length, t) for t in (warmth, 1.0))
-    values = response_states(policy, got.prompt_ids, got.prompt_mask, got.tokens, mask)[1]
+    said = policy(input_ids=inputs[0], attention_mask=inputs[1], position_ids=position_ids(inputs[1].long()))
+    values = said.values[:, -length - 1 : -1]
     return SimpleNamespace(
         got=got, mask=mask, inputs=inputs, values=values, logprobs=logprobs, ref=ref, plain=plain, plain_ref=plain_ref
     )

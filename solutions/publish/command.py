@@ -1,0 +1,88 @@
+"""The command `rlhf-course publish`."""
+
+import argparse
+import importlib.util
+import re
+import sys
+from pathlib import Path
+
+from rlhf_core.course import course
+from rlhf_core.errors import CourseError, UsageError
+
+EXAMPLE = """\
+example: rlhf-course publish --repository your-name/your-course --to editions --zip
+         rlhf-course publish --repository your-name/your-course --branches --push origin
+         rlhf-course publish --workshop kit --for windows-3.12 --for macos-3.12"""
+
+
+def publish(subparsers):
+    parser = subparsers.add_parser(
+        "publish",
+        help="the student edition and the solutions edition, as folders, archives or branches",
+        description="Make two editions of the course from this clone. The student edition has the lessons, the textbook and\n"
+        "the visible checks, and no answers: truths and known mistakes are in it as recorded numbers. The solutions edition\n"
+        "is the whole. The first time takes some minutes. Exit codes: 0 done, 1 it failed, 2 usage.",
+        epilog=EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--repository", metavar="OWNER/NAME", help="on GitHub: for badges and setup cells, else course.toml's")
+    target = parser.add_mutually_exclusive_group()
+    target.add_argument("--to", type=Path, metavar="DIR", help="write DIR/student and DIR/solutions (default: editions)")
+    target.add_argument(
+        "--branches", action="store_true", help="commit on the branches student and solutions of this repository"
+    )
+    target.add_argument(
+        "--workshop",
+        type=Path,
+        metavar="DIR",
+        help="write a folder for a USB stick: the student edition, wheels, a start script",
+    )
+    parser.add_argument(
+        "--for", dest="targets", action="append", metavar="SYSTEM-PYTHON",
+        help="with --workshop: laptops that the kit is for, such as windows-3.12, macos-3.12, linux-3.12; once for each "
+        "(default: those like this machine)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--extra-index-url", metavar="URL", help="with --workshop: where pip looks, too, as for PyTorch's CPU builds for Linux"
+    )
+    parser.add_argument("--zip", action="store_true", help="write DIR/student.zip and DIR/solutions.zip, too")
+    parser.add_argument("--push", nargs="?", const="origin", metavar="REMOTE", help="push the two branches (default: origin)")
+    parser.set_defaults(execute=execute_publish)
+
+
+def execute_publish(args) -> int:
+    repository = args.repository or course()["repository"]
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9-]*/[\w.-]+", repository, re.ASCII):
+        raise UsageError(f"--repository is OWNER/NAME, as on GitHub, and not {repository!r}")
+    if args.zip and args.branches:
+        raise UsageError("--zip writes archives beside folders: leave --branches out")
+    if (args.targets or args.extra_index_url) and not args.workshop:
+        raise UsageError("--for and --extra-index-url are about the wheels of a kit: add --workshop DIR")
+    if args.push and not args.branches:
+        raise UsageError("--push pushes branches: add --branches")
+    for package in ("jupytext", "nbformat"):
+        if importlib.util.find_spec(package) is None:
+            raise CourseError(f'publish needs {package}: pip install --constraint constraints.txt --editable ".[test]"')
+    from . import branches, editions, folders, workshop
+
+    if args.workshop:
+        workshop.write_kit(args.workshop, editions.student(repository), args.targets, args.extra_index_url)
+        print(f"{args.workshop}: copy it to the sticks; START-HERE.txt in it says what to do on a laptop")
+        return 0
+    here = branches.repository_here() if args.branches else None
+    made = {"student": editions.student(repository), "solutions": editions.solutions(repository)}
+    for name, files in made.items():
+        if args.branches:
+            new = branches.commit(here, name, files, f"The {name} edition of {repository}")
+            print(f"branch {name}: {'as it was' if new is None else new[:10]}")
+            continue
+        folder = args.to or Path("editions")
+        folders.write_folder(files, folder / name)
+        print(f"{folder / name}: {len(files)} files")
+        if args.zip:
+            folders.write_archive(files, folder / f"{name}.zip", f"{repository.partition('/')[2]}-{name}")
+            print(folder / f"{name}.zip")
+    if args.push:
+        branches.push(here, args.push, made)
+        print(f"pushed to {args.push}", file=sys.stderr)
+    return 0
