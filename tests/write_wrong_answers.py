@@ -1,9 +1,11 @@
 """Writes docs/wrong-answers.md and the patterns that go with it:  python -m tests.write_wrong_answers
 
-Runs every known mistake and every mechanical mutant through the checks, which takes a few minutes.  Mutants that pass are
+With names of exercises it prints their part of the page and writes nothing: what you look at while you write one.  Without, it
+runs every known mistake and every mechanical mutant through the checks, which takes a few minutes.  Mutants that pass are
 explained in `equivalent_mutants.txt`, one a line: exercise | change | why it is not wrong.
 """
 
+import sys
 from pathlib import Path
 
 import torch
@@ -12,7 +14,7 @@ from tqdm import tqdm
 import solutions.answers
 from autograder.diagnosis import PATTERNS
 from autograder.engine import run_exercise
-from autograder.matrix import page, patterns_of, rows_of
+from autograder.matrix import exercise_lines, page, patterns_of, rows_of
 from rlhf_core.course import exercise_names
 from rlhf_core.exercise import SignatureMismatch
 
@@ -49,18 +51,22 @@ def survivors(exercise: str, declared) -> tuple[int, list[str]]:
     return count, alive
 
 
-def main():
+def main(names):
     from rlhf_core.exercise import exercises
 
     torch.set_num_threads(1)
     reasons, table, changed = explained(), {}, {}
-    for name in tqdm(exercise_names(), desc="mistakes and mutants"):
+    for name in tqdm(names or exercise_names(), desc="mistakes and mutants"):
         table[name] = rows_of(name)
         count, alive = survivors(name, exercises()[name])
         changed[name] = (count, [(change, reasons.get(name, {}).get(change, "UNEXPLAINED")) for change in alive])
+    if names:
+        for name in names:
+            print("\n".join([f"### {name}", "", *exercise_lines(name, table[name], changed[name])]))
+        return
     PAGE.write_text(page(table, changed), encoding="utf-8")
     PATTERNS.write_text(patterns_of(table), encoding="utf-8")
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])
