@@ -21,7 +21,7 @@ demo: setup
 	$(BIN)/rlhf-course check autograder/example_answers.py || test $$? = 1
 
 # Those of the sandbox use both cores themselves, and count seconds: one after the other, at the end.
-SANDBOXED = tests/test_grading.py tests/test_honest.py tests/test_attacks.py
+SANDBOXED = tests/test_grading.py tests/test_honest.py tests/test_attacks.py tests/test_gradescope.py tests/test_actions.py tests/test_nbgrader.py
 
 test: setup
 	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal $(SANDBOXED:%=--ignore=%)
@@ -31,7 +31,7 @@ test: setup
 browser: setup
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt playwright
 	$(BIN)/python -c 'from tests.browser import CHROMIUM; CHROMIUM or exit("no Chromium here: install it first")'
-	$(BIN)/python -m pytest tests/test_browser.py
+	$(BIN)/python -m pytest tests/test_browser.py tests/test_formgrader.py
 
 lint: setup
 	$(BIN)/ruff check .

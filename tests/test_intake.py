@@ -51,6 +51,27 @@ def test_nbgraders_folder_of_what_was_submitted(tmp_path):
     assert [list(snapshot(entry)) for entry in submissions([tmp_path / "submitted"])] == [["ps5/05_advantages.ipynb"]] * 2
 
 
+def test_of_nbgraders_assignments_only_that_of_the_lesson_counts(tmp_path):
+    for name in ("lesson-04/04_kl.ipynb", "lesson-05/05_advantages.ipynb", "lesson-05/helpers.py", "notes/helpers.py"):
+        write(tmp_path / "submitted" / "alice" / name)
+    (entry,) = submissions([tmp_path / "submitted"])
+    assert set(snapshot(entry, ["kl_exact"])) == {"lesson-04/04_kl.ipynb", "notes/helpers.py"}
+    assert set(snapshot(entry, ["compute_gae"])) == {
+        "lesson-05/05_advantages.ipynb",
+        "lesson-05/helpers.py",
+        "notes/helpers.py",
+    }
+    assert len(snapshot(entry, ["compute_gae", "kl_exact"])) == len(snapshot(entry)) == 4
+    assert set(snapshot(entry, ["win_rate"])) == {"notes/helpers.py"}  # lesson 7 was not handed in
+
+
+def test_notebooks_side_by_side_are_all_read(tmp_path):
+    for name in ("04_kl.ipynb", "05_advantages.ipynb"):
+        write(tmp_path / "class" / "alice" / name)
+    (entry,) = submissions([tmp_path / "class"])
+    assert len(snapshot(entry, ["compute_gae"])) == 2
+
+
 def test_gradescopes_export(tmp_path):
     write(tmp_path / "export" / "submission_metadata.yml", "submission_1: {}")
     write(tmp_path / "export" / "submission_1" / "answers.py")

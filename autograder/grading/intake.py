@@ -14,9 +14,9 @@ import re
 import stat
 import unicodedata
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-from rlhf_core.course import course, notebook_name
+from rlhf_core.course import course, lesson_of, notebook_name
 from rlhf_core.errors import UsageError
 
 from ..driver.reading import ARCHIVES, LARGEST, SOURCES, Refused, content_hash, folded, hidden, plain_name, too_large, wanted
@@ -194,8 +194,11 @@ def shown(name: str) -> str:
 # The bytes of one submission
 
 
-def snapshot(entry: Entry) -> dict[str, bytes]:
+def snapshot(entry: Entry, exercises=()) -> dict[str, bytes]:
     """What counts in a submission: content by name below it; a submission that is a file has its own name.
+
+    exercises: those that are graded; folders with the notebooks of other lessons are left out, as those of nbgrader's other
+    assignments, so that what is handed in there later changes nothing here.  None: all.
 
     Links and what is neither file nor folder are passed over; where one takes the place of a file while this reads, it is not
     followed.  Raises Refused for what whoever handed it in can mend, and OSError for a fault of this machine.
@@ -206,11 +209,23 @@ def snapshot(entry: Entry) -> dict[str, bytes]:
         if not stat.S_ISDIR(os.fstat(top).st_mode):
             return {entry.path.name: content_of(top, entry.path.name, LARGEST)}
         files, left = {}, LARGEST
-        for name in wanted(list(names_below(top, itertools.count(1)))):
+        for name in of_lessons(wanted(list(names_below(top, itertools.count(1)))), exercises):
             plain_name(name)
             files[name] = content_below(top, name, left)
             left -= len(files[name])
         return files
+
+
+def of_lessons(names: list[str], exercises) -> list[str]:
+    """The names without those in folders that hold notebooks of lessons, but of none with one of these exercises."""
+    asked = {notebook_name(lesson_of(name)) for name in exercises}
+    lessons = {notebook_name(lesson) for lesson in course()["lessons"]}
+    found: dict[str, set] = {}
+    for name in names:
+        folder, _, file = name.rpartition("/")
+        found.setdefault(folder, set()).add(file)
+    others = {folder for folder, files in found.items() if folder and asked and files & lessons and not files & asked}
+    return [name for name in names if not others & {str(above) for above in PurePosixPath(name).parents}]
 
 
 def names_below(folder: int, count, prefix: str = "", depth: int = 1):

@@ -60,7 +60,7 @@ class Run:
         try:
             if entry.refused is not None:
                 raise Refused(entry.refused)
-            files = snapshot(entry)
+            files = snapshot(entry, self.settings.exercises)
         except Refused as refusal:
             before = self.journal.result(entry.folder)
             result = self.refuse(entry, str(refusal))

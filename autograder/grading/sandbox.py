@@ -375,7 +375,7 @@ def private() -> list[Path]:
 def readable(stage) -> list[str]:
     """All that a worker may read at tier B."""
     devices = ["/dev/null", "/dev/zero", "/dev/urandom", "/dev/random"]
-    hidden = private()
+    hidden = [place.resolve() for place in private()]
     return [part for path in (*SYSTEM, *interpreter()) if os.path.exists(path) for part in without(path, hidden)] + [
         *devices,
         str(stage),
@@ -383,12 +383,13 @@ def readable(stage) -> list[str]:
 
 
 def without(path: str, hidden: list[Path]) -> list[str]:
-    """The folder; where it holds a hidden one, at whatever depth, its other parts."""
-    if Path(path) in hidden:
+    """The folder; where it holds a hidden one, at whatever depth, its other parts. A link counts as what it leads to."""
+    place = Path(path).resolve()  # the lib64 of a virtual environment is a link to its lib
+    if place in hidden:
         return []
-    if not any(Path(path) in each.parents for each in hidden):
+    if not any(place in each.parents for each in hidden):
         return [path]
-    return [part for child in sorted(Path(path).iterdir()) for part in without(str(child), hidden)]
+    return [part for child in sorted(place.iterdir()) for part in without(str(child), hidden)]
 
 
 def open_to_all(stage) -> bool:
