@@ -198,7 +198,8 @@ def snapshot(entry: Entry, exercises=()) -> dict[str, bytes]:
     """What counts in a submission: content by name below it; a submission that is a file has its own name.
 
     exercises: those that are graded; folders with the notebooks of other lessons are left out, as those of nbgrader's other
-    assignments, so that what is handed in there later changes nothing here.  None: all.
+    assignments, so that what is handed in there later changes nothing here.  Without any,
+    all files count.
 
     Links and what is neither file nor folder are passed over; where one takes the place of a file while this reads, it is not
     followed.  Raises Refused for what whoever handed it in can mend, and OSError for a fault of this machine.
