@@ -5,7 +5,7 @@ import contextlib
 import torch
 
 from rlhf_core import kept
-from rlhf_core.exercise import exercises, have_reference_answers, use
+from rlhf_core.exercise import exercises, use
 
 _under_test = []
 
@@ -23,8 +23,8 @@ def under_test(name: str, implementation):
     everything = exercises()
     before = {exercise: exercise.mine for exercise in everything.values()}
     source = use("mine", otherwise="reference")
-    if have_reference_answers():
-        for exercise in before:
+    for exercise in before:
+        if exercise.reference is not None:
             exercise.mine = None
     everything[name].mine = implementation
     _under_test.append(name)
@@ -46,7 +46,7 @@ def together(implementations: dict):
     before = {exercise: exercise.mine for exercise in exercises().values()}
     for name, implementation in implementations.items():
         exercises()[name].mine = implementation
-    if not have_reference_answers():
+    if any(exercise.reference is None for exercise in before):
         kept.restore()
     try:
         yield

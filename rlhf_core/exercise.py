@@ -31,6 +31,10 @@ class SignatureMismatch(TypeError):
 
 
 BORROW = ', or call rlhf_core.use("mine", otherwise="reference") to borrow the reference answer for now.'
+NO_REFERENCE = (
+    "The reference answer to {} is not part of this edition of the course. "
+    'Implement the exercise yourself and keep rlhf_core.use("mine"), or install the solutions edition.'
+)
 MODULES = (
     "policy", "rewards", "preferences", "kl", "advantages", "ppo", "loop", "evaluate", "best_of_n", "alternatives",
 )  # fmt: skip
@@ -70,19 +74,28 @@ class Exercise:
         return self.in_force()(*args, **kwargs)
 
     def in_force(self):
-        """The implementation that a call runs now. Raises NotImplementedYet when there is none."""
+        """The implementation that a call runs now.
+
+        Raises NotImplementedYet when there is none, LookupError where the reference is asked for and left out of this edition.
+        """
         for source in _mode:
-            if source == "reference" and len(_mode) > 1 and not have_reference_answers():
-                continue  # nothing can be borrowed in this edition
-            implementation = self.mine if source == "mine" else getattr(reference_answers(), self.name)
+            implementation = self.mine if source == "mine" else self.reference
             last_resort = source == _mode[-1]
             if implementation is not None and (last_resort or not is_unwritten(implementation)):
                 return implementation
+        if _mode == ["reference"]:
+            raise LookupError(NO_REFERENCE.format(self.name))
         raise NotImplementedYet(
             f"{self.name} has no implementation yet. It is an exercise of lesson {self.lesson['number']}, "
             f'"{self.lesson["title"]}": write it in the cell that begins with @{self.name}.implement and run that cell'
-            + (BORROW if have_reference_answers() else ".")
+            + (BORROW if self.reference is not None else ".")
         )
+
+    @property
+    def reference(self):
+        """The reference answer; None in an edition without it."""
+        answers = reference_answers()
+        return None if answers is None else getattr(answers, self.name, None)
 
     @property
     def kind(self) -> str:
@@ -152,30 +165,14 @@ def exercises() -> dict[str, Exercise]:
 
 @functools.cache  # looking through all that is installed takes longer than most exercises
 def reference_answers():
-    """The module of reference answers, found by entry point: the student edition has none.
-
-    Raises LookupError where no reference answers are installed.
-    """
+    """The module of reference answers, found by entry point; None in the student edition, which has none."""
     for entry in importlib.metadata.entry_points(group="rlhf_course.answers"):
         try:
             return entry.load()
         except ModuleNotFoundError as error:
             if not (error.name or "").startswith("solutions"):
                 raise
-    raise LookupError(
-        "The reference answers are not part of this edition of the course. "
-        'Implement the exercise yourself and keep rlhf_core.use("mine"), or install the solutions edition.'
-    )
-
-
-@functools.cache
-def have_reference_answers() -> bool:
-    """Whether this edition has them."""
-    try:
-        reference_answers()
-    except LookupError:
-        return False
-    return True
+    return None
 
 
 @functools.cache

@@ -620,6 +620,42 @@ def test_it_has_the_commands_it_names(site, tmp_path):
     assert done.returncode == 0 and re.findall(r"^    (\w+)  ", done.stdout, re.MULTILINE) == ["check"]
 
 
+def test_released_lessons_have_their_answers_and_no_others(student, tmp_path):
+    files = editions.student(REPOSITORY, lessons=[0, 1, 2], released=[1])
+    chosen = [name for name in student if name.startswith(("lessons/00", "lessons/01", "lessons/02"))]
+    assert [name for name in files if name.startswith("lessons/")] == chosen
+    assert {name for name in files if name.startswith("solutions/")} == {
+        "solutions/__init__.py", "solutions/answers/__init__.py", "solutions/answers/policy.py",
+    }  # fmt: skip
+    folded = {name: "The solution</summary>" in file.content.decode() for name, file in files.items() if name[:7] == "lessons"}
+    assert list(folded.values()) == [False, True, False]
+    others = {name: file for name, file in files.items() if not name.startswith(("solutions/", "lessons/01"))}
+    assert list(by_text(everything(others))) == []
+    folders.write_folder(files, tmp_path / "student")
+    install(tmp_path / "student", tmp_path / "site")
+
+    sampler = right_answers_in(tmp_path / "right", otherwise=True) / "policy.py"
+    text = re.sub(r"(?ms)^def (gather_logprobs|response_logprobs|response_mask)\(.*?(?=^(?:def|@)|\Z)", "", sampler.read_text())
+    assert text.count("def ") == 1
+    (tmp_path / "mine.py").write_text(text)
+    words = ("check", "mine.py", "--exercise", "sample_response", "--json")
+    told = json.loads(alone(tmp_path / "site", "-m", "rlhf_core.cli", *words, folder=tmp_path).stdout)
+    assert told["points"] == told["max_points"]  # response_logprobs is borrowed
+    borrowed = alone(tmp_path / "site", "-c", BORROWS, folder=tmp_path)
+    assert "tensor([[ True,  True, False]])" in borrowed.stdout, borrowed.stderr
+    assert "The reference answer to win_rate is not part of this edition" in borrowed.stderr
+
+
+BORROWS = """
+import rlhf_core, torch
+from rlhf_core.evaluate import win_rate
+from rlhf_core.policy import response_mask
+rlhf_core.use("reference")
+print(response_mask(torch.tensor([[1, 0, 0]]), 0))
+win_rate(torch.ones(1), torch.ones(1))
+"""
+
+
 def test_what_compares_with_another_exercise_asks_for_it(site, tmp_path):
     """The sampler's log-probabilities are compared with the learner's own `response_logprobs`, where that is there."""
     policy = (right_answers_in(tmp_path / "right", otherwise=True) / "policy.py").read_text(encoding="utf-8")
@@ -710,7 +746,7 @@ def reachable(folder, branch) -> set[str]:
 
 
 def test_branches_have_a_history_of_their_own(student, solutions_edition, repository, monkeypatch, capsys):
-    monkeypatch.setattr(editions, "student", lambda repository: student)
+    monkeypatch.setattr(editions, "student", lambda *chosen: student)
     monkeypatch.setattr(editions, "solutions", lambda repository: solutions_edition)
     before = [branches.git(repository, *words.split()) for words in ("status --porcelain", "rev-parse HEAD", "ls-files -s")]
     assert main(["publish", "--branches", "--repository", REPOSITORY]) == 0
@@ -722,7 +758,7 @@ def test_branches_have_a_history_of_their_own(student, solutions_edition, reposi
     assert main(["publish", "--branches", "--repository", REPOSITORY]) == 0
     assert branches.git(repository, "rev-parse", "student").strip() == first and "as it was" in capsys.readouterr().out
 
-    monkeypatch.setattr(editions, "student", lambda repository: student | {"README.md": File(b"new")})
+    monkeypatch.setattr(editions, "student", lambda *chosen: student | {"README.md": File(b"new")})
     assert main(["publish", "--branches", "--repository", REPOSITORY]) == 0
     assert branches.git(repository, "rev-list", "student").split()[1:] == [first]
     assert reachable(repository, "student") == {blob(file.content) for file in student.values()} | {blob(b"new")}
@@ -752,7 +788,7 @@ def test_a_branch_that_is_checked_out_is_left_alone(repository):
 def test_only_what_is_asked_for_is_pushed(repository, tmp_path, monkeypatch, capsys):
     tiny = {"a.txt": File(b"a"), "run": File(b"#!/bin/sh", executable=True)}
     for name in ("student", "solutions"):
-        monkeypatch.setattr(editions, name, lambda repository: tiny)
+        monkeypatch.setattr(editions, name, lambda *chosen: tiny)
     branches.git(tmp_path, "init", "--quiet", "--bare", "remote.git")
     branches.git(repository, "remote", "add", "origin", str(tmp_path / "remote.git"))
     assert main(["publish", "--branches"]) == 0
@@ -765,7 +801,7 @@ def test_only_what_is_asked_for_is_pushed(repository, tmp_path, monkeypatch, cap
 def test_folders_and_archives(tmp_path, monkeypatch, capsys):
     files = {"a/b.txt": File(b"one"), "run": File(b"#!/bin/sh", executable=True)}
     for name in ("student", "solutions"):
-        monkeypatch.setattr(editions, name, lambda repository: files)
+        monkeypatch.setattr(editions, name, lambda *chosen: files)
     command = ["publish", "--to", str(tmp_path / "out"), "--zip", "--repository", REPOSITORY]
     assert main(command) == 0
     archive = (tmp_path / "out/student.zip").read_bytes()

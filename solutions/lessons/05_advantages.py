@@ -40,8 +40,8 @@ with rlhf_core.use("mine", otherwise="reference"):
 #
 # First some material: 768 openings of real reviews, continued by the policy. This policy hardly ever ends a text within 20
 # tokens, so in this lesson a full stop ends the episode; that gives sentences of all lengths. Sampling, scoring and rewards
-# are your functions of lessons 1, 2 and 4 where you have them, and borrowed from the reference answers where you have not.
-# That is what `rlhf_core.use` does; this lesson's own exercises are never borrowed.
+# are your functions of lessons 1, 2 and 4 where you have them, and borrowed from the reference answers where you have not
+# and your edition of the course has those. That is what `rlhf_core.use` does; this lesson's own exercises are never borrowed.
 
 
 # %%

@@ -35,8 +35,8 @@ rlhf_core.use("mine", otherwise="reference")
 tokenizer = load_tokenizer("embedded:policy")
 
 # %% [markdown]
-# The line with `use` lends you the reference answer of every exercise of lessons 1 to 5 that you have not done. Yours come
-# first.
+# The line with `use` lends you the reference answer of every exercise of lessons 1 to 5 that you have not done, where your
+# edition of the course has them. Yours come first.
 #
 # ## The problem: one sample, many steps
 #

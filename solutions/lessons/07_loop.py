@@ -83,7 +83,7 @@ print(f"parameters of the policy that do: {trained:,} of {sum(p.numel() for p in
 # `state.controller` where `config.target_kl` is set), the generator (`state.generator`), and `state.next_prompts(prompts)`.
 # Return a list with one dict an update, with at least `reward` (the mean score) and `kl` (the mean of your `sequence_kl`), and
 # call `callback(state, stats)` after each update if there is one. Functions of this lesson that you write further down, and of
-# earlier lessons that you have not done, are borrowed when you train below.
+# earlier lessons that you have not done, are borrowed when you train below, if your edition of the course has the answers.
 #
 # What to watch for: the policy samples in evaluation mode; `values` are those at the places *before* the response's tokens, the
 # shift of lesson 1; the coefficient that shapes the rewards is the one from before the controller hears of this batch; the

@@ -687,9 +687,9 @@ with rlhf_core.use("mine", otherwise="reference"):
 # tokens, because that is its default. `evaluate` calls `sample`, so that the two cannot come apart again. And `kl` may be
 # negative, for a token and for a small batch. If its mean over many batches is, you will now see it.
 #
-# Which of the nine kept it from learning? `rlhf-course run --preset notebook-2024` trains three times, as written, with the
-# learning rate alone mended, and with all mended *but* the learning rate, and evaluates each on 512 held-out prompts. Bet on
-# an outcome before you start it.
+# Which of the nine kept it from learning? `rlhf-course run --preset notebook-2024`, a command of the editions with solutions,
+# trains three times, as written, with the learning rate alone mended, and with all mended *but* the learning rate, and
+# evaluates each on 512 held-out prompts. Bet on an outcome before you start it.
 #
 # ## What you take along
 #

@@ -46,8 +46,25 @@ def publish(subparsers):
         "--extra-index-url", metavar="URL", help="with --workshop: where pip looks, too, as for PyTorch's CPU builds for Linux"
     )
     parser.add_argument("--zip", action="store_true", help="write DIR/student.zip and DIR/solutions.zip, too")
+    parser.add_argument(
+        "--lessons", type=numbers, metavar="N,N-N", help="the student edition has the notebooks of these lessons, such as 0-5"
+    )
+    parser.add_argument(
+        "--release", type=numbers, default=(), metavar="N,N-N",
+        help="the student edition has the answers of these lessons, whose deadline has passed: folded, and to be borrowed",
+    )  # fmt: skip
     parser.add_argument("--push", nargs="?", const="origin", metavar="REMOTE", help="push the two branches (default: origin)")
     parser.set_defaults(execute=execute_publish)
+
+
+def numbers(text: str) -> list[int]:
+    """[0, 1, 2, 5] from '0-2,5'."""
+    found = [re.fullmatch(r"(\d+)(?:-(\d+))?", part.strip()) for part in text.split(",")]
+    known = [lesson["number"] for lesson in course()["lessons"]]
+    wanted = [n for each in found if each for n in range(int(each[1]), int(each[2] or each[1]) + 1)]
+    if not all(found) or not wanted or not set(wanted) <= set(known):
+        raise argparse.ArgumentTypeError(f"{text!r} is no list of lessons from {known[0]} to {known[-1]}, such as 1,2 or 0-5")
+    return wanted
 
 
 def execute_publish(args) -> int:
@@ -65,12 +82,15 @@ def execute_publish(args) -> int:
             raise CourseError(f'publish needs {package}: pip install --constraint constraints.txt --editable ".[test]"')
     from . import branches, editions, folders, workshop
 
+    chosen = repository, args.lessons, args.release
     if args.workshop:
-        workshop.write_kit(args.workshop, editions.student(repository), args.targets, args.extra_index_url)
+        workshop.must_be_a_kit(args.workshop)
+        targets = workshop.targets_of(args.targets)
+        workshop.write_kit(args.workshop, editions.student(*chosen), targets, args.extra_index_url)
         print(f"{args.workshop}: copy it to the sticks; START-HERE.txt in it says what to do on a laptop")
         return 0
     here = branches.repository_here() if args.branches else None
-    made = {"student": editions.student(repository), "solutions": editions.solutions(repository)}
+    made = {"student": editions.student(*chosen), "solutions": editions.solutions(repository)}
     for name, files in made.items():
         if args.branches:
             new = branches.commit(here, name, files, f"The {name} edition of {repository}")

@@ -1,6 +1,7 @@
 """What is in the student edition and in the solutions edition: files by their name, made from the repository's own."""
 
 import ast
+import json
 import re
 import subprocess
 from pathlib import Path
@@ -59,18 +60,24 @@ def solutions(repository: str) -> dict[str, File]:
     return files
 
 
-def student(repository: str) -> dict[str, File]:
-    """What students get: lessons without answers, the textbook, the visible checks, and records in the place of oracles."""
+def student(repository: str, lessons=None, released=()) -> dict[str, File]:
+    """What students get: lessons without answers, the textbook, the visible checks, and records in the place of oracles.
+
+    lessons: the numbers of those whose notebooks are in it, by default all.  released: the numbers of those whose answers are.
+    """
     names = [*FILES, *(name for name in tracked() if name.startswith(tuple(f"{folder}/" for folder in FOLDERS)))]
     files = {name: from_disk(name) for name in names}
     for path in sorted(OWN.rglob("*")):
         if path.is_file() and "__pycache__" not in path.parts:
             files[path.relative_to(OWN).as_posix()] = text(path.read_text(encoding="utf-8").replace("OWNER/NAME", repository))
+    files |= released_answers(released)
     files["pyproject.toml"] = text(project((ROOT / "pyproject.toml").read_text(encoding="utf-8"), files))
     files["environment.yml"] = text(environment((ROOT / "environment.yml").read_text(encoding="utf-8"), files))
     files["course.toml"] = text(syllabus(repository, "student"))
     for lesson in course()["lessons"]:
-        files[f"lessons/{notebook_name(lesson)}"] = notebook(student_lesson(lesson, repository))
+        if lessons is None or lesson["number"] in lessons:
+            lesson_notebook = student_lesson(lesson, repository, lesson["number"] in released)
+            files[f"lessons/{notebook_name(lesson)}"] = notebook(lesson_notebook)
     for name, content in records([*exercise_names(), "hunt"]).items():
         files[f"autograder/record/{name}.npz"] = File(content)
     files["autograder/record/patterns.json"] = from_disk("autograder/wrong/patterns.json")
@@ -93,6 +100,25 @@ def from_disk(name: str) -> File:
     return File(path.read_bytes(), bool(path.stat().st_mode & 0o100))
 
 
+def released_answers(lessons) -> dict[str, File]:
+    """The reference answers of these lessons, as a package `solutions.answers` that has no others."""
+    import solutions.answers
+
+    modules: dict[str, list[str]] = {}
+    for name in (name for number in sorted(lessons) for name in exercise_names(number)):
+        modules.setdefault(getattr(solutions.answers, name).__module__.rpartition(".")[2], []).append(name)
+    if not modules:
+        return {}
+    imports = "\n".join(f"from .{module} import {', '.join(names)}" for module, names in modules.items())
+    listed = sorted(name for names in modules.values() for name in names)
+    head = '"""The reference answers of the lessons that have been released, one module a lesson."""'
+    files = {f"solutions/answers/{module}.py": from_disk(f"solutions/answers/{module}.py") for module in modules}
+    return files | {
+        "solutions/__init__.py": text(""),
+        "solutions/answers/__init__.py": text(f"{head}\n\n{imports}\n\n__all__ = {json.dumps(listed)}\n"),
+    }
+
+
 # Texts
 
 
@@ -105,10 +131,10 @@ def syllabus(repository: str, branch: str) -> str:
 
 def project(toml: str, files) -> str:
     """pyproject.toml without the commands, extras, packages and tools that these files do not have."""
-    kept = []
+    kept, with_answers = [], "solutions/answers/__init__.py" in files
     for section in re.split(r"^(?=\[)", toml, flags=re.MULTILINE):
         head = section.partition("\n")[0]
-        if head.startswith(("[tool.pytest", "[tool.ruff")) or "rlhf_course.answers" in head:
+        if head.startswith(("[tool.pytest", "[tool.ruff")) or ("rlhf_course.answers" in head and not with_answers):
             continue
         if "optional-dependencies" in head:
             extras = re.findall(r"^(\w+) = \[.*?\][^\n\]]*\n", section, flags=re.MULTILINE | re.DOTALL)
@@ -118,7 +144,7 @@ def project(toml: str, files) -> str:
             lines = section.splitlines(keepends=True)
             named = [re.search(r' = "([\w.]+)', line) for line in lines]
             section = "".join(line for line, name in zip(lines, named, strict=True) if name is None or has(files, name[1]))
-        kept.append(section.replace(', "solutions"]', "]"))
+        kept.append(section if with_answers else section.replace(', "solutions"]', "]"))
     return "".join(kept).rstrip() + "\n"
 
 
@@ -153,8 +179,8 @@ def at_its_place(lesson_notebook, lesson, repository, branch):
     return lesson_notebook
 
 
-def student_lesson(lesson, repository):
-    """A lesson without solutions, folded or not.
+def student_lesson(lesson, repository, released=False):
+    """A lesson without solutions, folded or not; with folded ones where it is released.
 
     One that runs on the reference answers cannot be run without them: it is the solved one, with what it showed.
     """
@@ -162,6 +188,8 @@ def student_lesson(lesson, repository):
     if any('use("reference")' in cell.source for cell in solved.cells if cell.cell_type == "code"):
         lesson_notebook = at_its_place(solved, lesson, repository, "student")
         lesson_notebook.cells[0].source += f"\n\n{READ_ONLY}"
+    elif released:
+        return at_its_place(build.read(build.student_path(lesson)), lesson, repository, "student")
     else:
         lesson_notebook = build.edition(
             lesson, lambda name, answer: build.stub_of(name, lesson), lambda answer: [], lambda title, code: [],

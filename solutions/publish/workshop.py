@@ -33,20 +33,17 @@ PYTHONS = ("3.10", "3.11", "3.12", "3.13")
 BUILD = ("hatchling", "editables")  # pip builds the editable install of the course with them
 
 
-def write_kit(folder: Path, student, targets: list[str] | None, extra_index: str | None = None):
+def write_kit(folder: Path, student, targets, extra_index: str | None = None):
     """Write the kit to `folder`, from the files of the student edition.
 
-    targets: such as "windows-3.12"; those of other machines than this one need `uv`; none: this machine's.  extra_index: where
-    pip looks besides, such as that of PyTorch's CPU builds for Linux.  Raises UsageError, and CourseError where wheels cannot
-    be had; then `folder` is as it was.
+    targets: [system, Python version] pairs; those of other machines than this one need `uv`.  extra_index: where pip looks
+    besides, such as that of PyTorch's CPU builds for Linux.  Raises CourseError where wheels cannot be had; then `folder` is as
+    it was.
     """
-    wanted = [parse_target(text) for text in targets] if targets else [this_target()]
-    if folder.exists() and not (folder / "kit.json").exists() and any(folder.iterdir()):
-        raise CourseError(f"{folder} is there already and is no kit: move it away, or name another folder")
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".kit-") as working:
         fresh = Path(working, "kit")
-        fill(fresh, student, wanted, ["--extra-index-url", extra_index] if extra_index else [])
+        fill(fresh, student, targets, ["--extra-index-url", extra_index] if extra_index else [])
         if folder.exists():
             folder.rename(Path(working, "old"))
         fresh.rename(folder)
@@ -66,6 +63,17 @@ def fill(folder: Path, student, targets, index):
     (folder / "start.sh").chmod(0o755)
     (folder / "kit.json").write_text(json.dumps({"targets": targets}) + "\n", encoding="utf-8")
     (folder / "START-HERE.txt").write_text(start_here(targets), encoding="utf-8")
+
+
+def must_be_a_kit(folder: Path):
+    """Raises CourseError for a folder with something else in it."""
+    if folder.exists() and not (folder / "kit.json").exists() and any(folder.iterdir()):
+        raise CourseError(f"{folder} is there already and is no kit: move it away, or name another folder")
+
+
+def targets_of(texts: list[str] | None) -> list[list[str]]:
+    """Of "windows-3.12" and the like; without any this machine's. Raises UsageError."""
+    return [parse_target(text) for text in texts] if texts else [this_target()]
 
 
 def parse_target(text: str) -> list[str]:
