@@ -34,6 +34,7 @@ SPECS = {
     "masked_mean": Spec(("mean",), gradient=("x",)),
     "masked_whiten": Spec(("whitened",), either_variance=True),
     "compute_gae": Spec(("advantages", "returns"), never_requires_grad=True),
+    "explained_variance": Spec(("explained variance",)),
     "policy_loss": Spec(("loss", "stats"), gradient=("logprobs",), constant=("old_logprobs", "advantages")),
     "value_loss": Spec(("loss", "stats"), gradient=("values",), constant=("old_values", "returns")),
     "masked_entropy": Spec(("entropy",), gradient=("logits",)),

@@ -37,3 +37,18 @@ def compute_gae(rewards, values, mask, gamma, lam):
     Returns (advantages, returns), each (B, T), without a gradient, 0 where the mask is False.  Not whitened.
     Source: Schulman et al. 2016 (arXiv 1506.02438), equations 11 to 16.
     """
+
+
+@exercise
+def explained_variance(values, returns, mask):
+    """How much of what the returns do the values foresee: a number that tells whether the value head is any good.
+
+        1 - Var(returns - values) / Var(returns)        both over the True tokens of the batch
+
+    1 for perfect values, also when all are off by the same amount; 0 for values that are all the same; negative for values that
+    are worse than that.  Where Var(returns) is 0 (no True token, a single one, or equal returns) the result is 0, whatever the
+    values are.  The biased and the unbiased variance give the same ratio.
+
+    values, returns: (B, T).  mask: bool (B, T).  Returns a scalar tensor, dtype of the inputs.
+    Source: a diagnostic of the PPO in OpenAI Baselines (explained_variance) and in CleanRL (explained_var).
+    """

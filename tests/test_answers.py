@@ -21,7 +21,7 @@ from transformers import (
 
 from autograder import oracles
 from autograder.oracles.ppo import response_states
-from rlhf_core.advantages import compute_gae, masked_mean, masked_whiten
+from rlhf_core.advantages import compute_gae, explained_variance, masked_mean, masked_whiten
 from rlhf_core.alternatives import dpo_loss, grpo_advantages, rloo_advantages
 from rlhf_core.best_of_n import best_of_n, best_of_n_kl
 from rlhf_core.evaluate import bootstrap_ci, sequence_kl, win_rate
@@ -549,6 +549,24 @@ def test_compute_gae(dtype, mask):
     for result, expected in zip(results, oracles.compute_gae(*args, mask, 0.9, 0.7), strict=True):
         close(result, expected, dtype)
         assert not result.requires_grad and not result[~mask].any()
+
+
+@DTYPES
+@EACH_MASK
+@pytest.mark.parametrize("trust", [1.0, 0.4, -2.0])
+def test_explained_variance(dtype, mask, trust):
+    returns = masked_normal(mask, 1, dtype, 3.0) + 2
+    values = trust * returns + masked_normal(mask, 2, dtype, 0.5)
+    result = pure(explained_variance, values, returns, mask)
+    close(result, oracles.explained_variance(values, returns, mask), dtype)
+
+
+@DTYPES
+def test_explained_variance_of_equal_returns(dtype):
+    """0.1 is no number of the machine: the computed mean of equal returns need not be their value."""
+    mask = ragged([7, 3, 0], 7)
+    values = masked_normal(mask, 1, dtype)
+    close(explained_variance(values, torch.full_like(values, 0.1), mask), torch.tensor(0.0, dtype=F64), dtype)
 
 
 # Lesson 6

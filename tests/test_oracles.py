@@ -368,6 +368,27 @@ def test_compute_gae():
     assert not advantages.requires_grad and not returns.requires_grad
 
 
+@pytest.mark.parametrize(
+    ("values", "share"),
+    [
+        ([[0.0, 2.0, 2.0], [4.0, -9.0, 77.0]], 6 / 7),  # errors 1, 0, 1, 2: mean 1, squares 0 + 1 + 0 + 1; 1 - 2 / 14
+        ([[0.5, 1.0, 1.5], [3.0, -9.0, 77.0]], 0.75),  # errors are half the returns: a quarter of their variance
+        ([[-1.0, -2.0, -3.0], [-6.0, -9.0, 77.0]], -3.0),  # errors are twice the returns
+        ([[-4.0, -3.0, -2.0], [1.0, -9.0, 77.0]], 1.0),  # all errors are 5
+        ([[5.0, 5.0, 5.0], [5.0, -9.0, 77.0]], 0.0),
+    ],
+)
+def test_explained_variance(values, share):
+    close(oracles.explained_variance(f64(values), f64(SPREAD), RAGGED), share)
+
+
+def test_explained_variance_without_variance():
+    one = torch.tensor([[False, True, False], [False, False, False]])
+    values, equal = f64([[4.0, 5.0, 7.0], [0.0, 9.0, 9.0]]), f64([[0.1, 0.1, 0.1], [0.1, 77.0, -9.0]])
+    for returns, mask in ((equal, RAGGED), (equal, one), (equal, NOTHING)):
+        close(oracles.explained_variance(values, returns, mask), 0.0)
+
+
 # Lesson 6
 
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from autograder.visible.test_05_advantages import constants
+from autograder.visible.test_05_advantages import constants, foreseen
 
 pytestmark = pytest.mark.hidden
 
@@ -92,3 +92,35 @@ def test_gae_secret_gradients(answer, draw):
     mask = draw.mask(3, 1, 4, 0, width=4)
     rewards, values = draw.junk(draw.normal(4, 4), mask), draw.junk(draw.normal(4, 4), mask)
     constants(answer, {"rewards": rewards, "values": values, "mask": mask, "gamma": 0.7, "lam": 0.8})
+
+
+@pytest.mark.exercise("explained_variance")
+@pytest.mark.points(3)
+def test_explained_variance_secret_inputs(answer, draw):
+    """Other sizes, a mask with holes, values good and bad."""
+    holes = draw.integers(0, 3, 4, 5) > 0
+    holes[:, 0] = True
+    for mask in (draw.mask(7, 1, 3, 0, width=8), holes):
+        answer.agrees(*foreseen(draw, mask, trust=0.6, noise=0.9, offset=-2))
+        answer.agrees(*foreseen(draw, mask, trust=-0.4, noise=0.3, offset=5))
+        answer.agrees(*foreseen(draw, mask, trust=0.3, noise=5))
+    returns = draw.normal(4, 5, scale=3) - 2
+    for values in (returns - 3, torch.full_like(returns, -0.7)):
+        answer.agrees(draw.junk(values, holes), draw.junk(returns, holes), holes)
+
+
+@pytest.mark.exercise("explained_variance")
+def test_explained_variance_secret_edges(answer, draw):
+    """Returns that do not vary, in other sizes."""
+    mask = draw.mask(2, 6, width=7)
+    ordinary = foreseen(draw, mask, trust=0.6, noise=0.9)
+
+    def edge(answer):
+        equal = torch.full((2, 7), -0.5, dtype=torch.float64)
+        for values in (draw.normal(2, 7, scale=3), equal):
+            answer.agrees(draw.junk(values, mask), draw.junk(equal, mask), mask)
+        single = draw.order(8).reshape(4, 2) == 0
+        answer.agrees(draw.normal(4, 2), draw.normal(4, 2), single)
+        answer.agrees(draw.normal(4, 2), draw.normal(4, 2), torch.zeros_like(single))
+
+    answer.at_the_edge(lambda a: a.agrees(*ordinary), edge)

@@ -1,6 +1,6 @@
 """Slow float64 truths, written from the formulas alone and apart from the answers: one module a lesson."""
 
-from .advantages import compute_gae, masked_mean, masked_whiten
+from .advantages import compute_gae, explained_variance, masked_mean, masked_whiten
 from .alternatives import dpo_loss, grpo_advantages, rloo_advantages
 from .best_of_n import best_of_n, best_of_n_kl
 from .evaluate import bootstrap_ci_normal, sequence_kl, win_rate
@@ -18,6 +18,7 @@ __all__ = [
     "bradley_terry_loss",
     "compute_gae",
     "dpo_loss",
+    "explained_variance",
     "gather_logprobs",
     "grpo_advantages",
     "kl_estimate",

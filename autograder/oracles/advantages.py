@@ -61,3 +61,12 @@ def compute_gae(rewards, values, mask, gamma, lam):
             advantages[b, t] = sum((gamma * lam) ** ell * delta[i + ell] for ell in range(len(real) - i))
             returns[b, t] = advantages[b, t] + v[i]
     return advantages, returns
+
+
+def explained_variance(values, returns, mask):
+    """1 - sum (e - mean e)^2 / sum (R - mean R)^2 over True tokens, e = R - V; 0 where no two returns differ."""
+    values, returns = values.double(), returns.double()
+    seen, errors = true_terms(returns, mask), true_terms(returns - values, mask)
+    if all(term == seen[0] for term in seen):
+        return torch.zeros((), dtype=torch.float64)
+    return 1 - variance(errors, unbiased=False) / variance(seen, unbiased=False)

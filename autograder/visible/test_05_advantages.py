@@ -224,3 +224,51 @@ def test_gae_a_batch_of_one(answer, draw):
     mask = torch.ones(1, 1, dtype=torch.bool)
     answer.agrees(draw.normal(1, 1), draw.normal(1, 1), mask, gamma=0.9, lam=0.7)
     answer.agrees(draw.normal(1, 3), draw.normal(1, 3), torch.tensor([[True, True, False]]), gamma=0.9, lam=0.7)
+
+
+def foreseen(draw, mask, trust, noise, offset=0.0):
+    """Values that are `trust` times the returns, off by `offset`, and noisy, beside these returns; junk on the padding."""
+    returns = draw.normal(*mask.shape, scale=2) + 3
+    values = (trust * returns + draw.normal(*mask.shape, scale=noise) + offset).round(decimals=2)
+    return draw.junk(values, mask), draw.junk(returns, mask), mask
+
+
+@pytest.mark.exercise("explained_variance")
+@pytest.mark.points(2)
+def test_explained_variance_ragged_rows(answer, draw):
+    """1 minus Var(returns - values) over Var(returns), of the True tokens of the batch."""
+    answer.agrees(*foreseen(draw, draw.mask(5, 0, 2, 1, 4, width=6), trust=0.8, noise=0.7, offset=-1.5))
+
+
+@pytest.mark.exercise("explained_variance")
+def test_explained_variance_of_shifted_and_of_equal_values(answer, draw):
+    """Values 4 too high explain everything, half the returns 3/4, equal values nothing."""
+    mask = draw.mask(4, 1, 3, 2, width=4)
+    returns = draw.normal(4, 4, scale=2) + 3
+    for values in (returns + 4, 0.5 * returns, torch.full_like(returns, 1.5)):
+        answer.agrees(draw.junk(values, mask), draw.junk(returns, mask), mask)
+
+
+@pytest.mark.exercise("explained_variance")
+def test_explained_variance_worse_than_a_constant(answer, draw):
+    """Values that go against the returns, and values that are mostly noise: less than 0."""
+    mask = draw.mask(5, 3, 4, 0, 2, width=5)
+    answer.agrees(*foreseen(draw, mask, trust=-0.3, noise=0.5, offset=2))
+    answer.agrees(*foreseen(draw, mask, trust=0.2, noise=6))
+
+
+@pytest.mark.exercise("explained_variance")
+def test_explained_variance_where_returns_do_not_vary(answer, draw):
+    """Equal returns, a single True token, none: 0."""
+    mask = draw.mask(4, 1, 3, width=5)
+    ordinary = foreseen(draw, mask, trust=0.8, noise=0.7)
+
+    def edge(answer):
+        equal = torch.full((3, 5), 2.0, dtype=torch.float64)
+        for values in (draw.normal(3, 5), equal):
+            answer.agrees(draw.junk(values, mask), draw.junk(equal, mask), mask)
+        single = draw.order(6).reshape(2, 3) == 0
+        answer.agrees(draw.normal(2, 3), draw.normal(2, 3), single)
+        answer.agrees(draw.normal(2, 3), draw.normal(2, 3), torch.zeros_like(single))
+
+    answer.at_the_edge(lambda a: a.agrees(*ordinary), edge)

@@ -33,3 +33,11 @@ def compute_gae(rewards, values, mask, gamma, lam):
         next_value = torch.where(mask[:, t], values[:, t], torch.zeros_like(delta))
         result[:, t] = next_advantage
     return result, torch.where(mask, result + values, torch.zeros_like(values))
+
+
+def explained_variance(values, returns, mask):
+    kept, errors = returns[mask], (returns - values)[mask]
+    # Compared, not computed: the variance of equal returns can come out as 1e-17, and anything over that is huge.
+    if kept.numel() == 0 or (kept == kept[0]).all():
+        return kept.new_zeros(())
+    return 1 - errors.var() / kept.var()

@@ -10,8 +10,9 @@
 #
 # At the top of the upper panel two tokens are to blame: "potential" and "boring". Further down the blame spreads over what
 # came before them. The lower panel has the same sentence, the same score, and a worse idea of what to expect; there the full
-# stop takes the blame. The colours come from a function that you will write, generalised advantage estimation; the two others
-# of this lesson, a mean that knows the mask and whitening, make its numbers fit for training.
+# stop takes the blame. The colours come from a function that you will write, generalised advantage estimation. Two others of
+# this lesson, a mean that knows the mask and whitening, make its numbers fit for training, and a last one says how far the idea
+# of what to expect can be trusted.
 
 # %%
 import torch
@@ -22,7 +23,7 @@ from matplotlib.colors import LinearSegmentedColormap
 import rlhf_core
 from autograder import check
 from rlhf_core import advantages
-from rlhf_core.advantages import compute_gae, masked_mean, masked_whiten
+from rlhf_core.advantages import compute_gae, explained_variance, masked_mean, masked_whiten
 from rlhf_core.data import load_reviews, make_prompts
 from rlhf_core.kl import shape_rewards
 from rlhf_core.models import PolicyWithValue, load_causal_lm, load_classifier, load_tokenizer
@@ -278,7 +279,7 @@ for t in (6, 8, 9, 12, 13):
 # A hidden state stands at the same place as the logits, so the states before the response's tokens begin one place before it:
 # the shift of lesson 1 once more.
 
-# %% tolerance=0.25
+# %%
 policy = PolicyWithValue(model)
 
 
@@ -300,9 +301,6 @@ with torch.no_grad():
     policy.value_head.bias.copy_(weights[-1:])
 
 _, values = before_each_token(full, attention, mask.shape[1])
-held_out = mask[512:]
-explained = 1 - (target - values)[512:][held_out].var() / target[512:][held_out].var()
-print(f"share of the variance of new scores that the head explains: {explained:.2f}")
 
 # %%
 sentence = torch.tensor([prompt + response])
@@ -322,9 +320,8 @@ plt.show()
 # drops, to 0.6 behind " potential" (it shows *before* the next token, " to"), and to −1.6 behind " boring". By then the
 # matter is settled, and the rest of the sentence changes little.
 #
-# The head sees the first drop, and little of the second. It explains about a sixth of the variance of scores it has not seen.
-# That is a poor value function, and PPO begins with a worse one, all zeros. Keep both lines: the difference between them is
-# what $\lambda$ is about.
+# The head sees the first drop, and little of the second. That is a poor value function (the last exercise puts a number on it),
+# and PPO begins with a worse one, all zeros. Keep both lines: the difference between them is what $\lambda$ is about.
 
 # %% [markdown] section="gae"
 # Three tokens, rewards 0, 0, 1, values 0.5, 0.4, 0.8, $\gamma = 0.9$. How much better did each token turn out than expected?
@@ -470,6 +467,97 @@ print(f"mean return: {masked_mean(R, mask):.2f}, from whitened advantages: {mask
 # %% [markdown]
 # Whitened advantages have mean 0 whatever the rewards are. The head learns that nothing is to be expected, and goes on being
 # surprised by every score.
+
+# %% [markdown] section="explained"
+# The returns say what the head should have predicted, so you can ask how close it came. Four tokens have the returns 1, 2, 3,
+# 4, and the head said 3, 3, 3, 5:
+#
+# | | of the four tokens | mean | variance |
+# |---|---|---|---|
+# | returns $R$ | 1, 2, 3, 4 | 2.5 | 1.25 |
+# | errors $R - V$ | −2, −1, 0, −1 | −1 | 0.5 |
+#
+# The variance of 1, 2, 3, 4 you know from whitening: 5 / 4 = 1.25. The errors lie −1, 0, 1, 0 from their mean, and the squares
+# of that have the mean 2 / 4 = 0.5. Of a variance of 1.25 there is 0.5 left, a share of 0.4. The other 0.6 is what the head
+# foresaw, the *explained variance*:
+#
+# $$\mathrm{EV} = 1 - \frac{\operatorname{Var}_m(R - V)}{\operatorname{Var}_m(R)}, \qquad
+# \operatorname{Var}_m(x) = \operatorname{mean}_m((x - \operatorname{mean}_m(x))^2).$$
+#
+# Dividing by $n - 1$ gives 2 / 3 and 5 / 3, and the same 0.4. Four other heads, for the same returns:
+#
+# | the head says | errors | their variance | EV |
+# |---|---|---|---|
+# | 11, 12, 13, 14 | −10, −10, −10, −10 | 0 | 1 |
+# | 7, 7, 7, 7 | −6, −5, −4, −3 | 1.25 | 0 |
+# | 2, 4, 6, 8 | −1, −2, −3, −4 | 1.25 | 0 |
+# | 4, 3, 2, 1 | −3, −1, 1, 3 | 5 | −3 |
+#
+# The first one is too high by 10 everywhere and counts as perfect: with $\lambda = 1$ every advantage is 10 too small, and
+# whitening takes that off. The second knows nothing. The third has the right order, but goes up twice as fast as it should, and
+# you would do as well without it. The last one makes it worse: with a head of zeros the advantages would spread less.
+#
+# Implementations of PPO log this number in every update. It costs nothing, and it tells a head that learns from one that does
+# not, which the loss of the head alone does not do: that one also falls when the returns vary less.
+
+# %% [markdown] exercise="explained_variance" minutes=8 difficulty=1
+# Return the explained variance over the True places of the batch, one number.
+#
+# What to watch for: the result may be negative, and should be where the head is worse than a constant. Where the returns do
+# not vary (no token, a single one, or equal returns) the formula divides by 0. Others log NaN there; yours returns 0.
+#
+# Hint: What are the errors of 11, 12, 13, 14 in the table, and what is their variance? Is that the mean of their squares?
+#
+# Hint: `x[mask]` is a vector of the True places alone, and `.var()` its variance. You need that of the returns and that of the
+# errors.
+#
+# Hint: Put the case without variance first: if `returns[mask]` is empty, or all of it equals its first element, return
+# `returns.new_zeros(())`, a scalar of the right dtype. In all other cases return 1 minus the quotient of the two variances.
+
+# %% answer="explained_variance"
+@explained_variance.implement
+def explained_variance(values, returns, mask):
+    ### BEGIN SOLUTION
+    kept, errors = returns[mask], (returns - values)[mask]
+    # Compared, not computed: the variance of equal returns can come out as 1e-17, and anything over that is huge.
+    if kept.numel() == 0 or (kept == kept[0]).all():
+        return kept.new_zeros(())
+    return 1 - errors.var() / kept.var()
+    ### END SOLUTION
+
+# %% tolerance=0.001
+R, four = torch.tensor([[1.0, 2.0, 3.0, 4.0]]), torch.ones(1, 4, dtype=torch.bool)
+for said in ([3, 3, 3, 5], [11, 12, 13, 14], [7, 7, 7, 7], [2, 4, 6, 8], [4, 3, 2, 1]):
+    print(said, f"{explained_variance(torch.tensor([said]).float(), R, four):.2f}")
+
+# %% [markdown]
+# **Predict before you run:** the head was fitted on 512 sentences, and 256 are new to it. Which of these numbers are equal, and
+# which are negative?
+
+# %% tolerance=0.25
+fitted, new = slice(0, 512), slice(512, 768)
+noise = torch.randn(values.shape, generator=torch.Generator().manual_seed(0))
+heads = {"as fitted": values, "3 higher": values + 3, "twice as large": 2 * values, "noisy": values + noise, "zeros": 0 * values}
+_, R = compute_gae(rewards, values, mask, gamma=1.0, lam=1.0)
+print(f"as fitted, on its own sentences: {explained_variance(values[fitted], R[fitted], mask[fitted]):.2f}")
+for name, v in heads.items():
+    print(f"{name + ', on new ones':32} {explained_variance(v[new], R[new], mask[new]):.2f}")
+
+# %% [markdown]
+# A head explains more of the sentences that it was fitted on, as any model does. On new ones it is about a sixth, and 3 more on
+# every value changes nothing. At twice the size the head is worse than zeros: it is too sure of what little it knows.
+#
+# **Now break it.** Which returns do you compare with? In a PPO run they come out of `compute_gae` at the $\lambda$ of the
+# training. The head and the sentences stay the same; does the number?
+
+# %% tolerance=0.2
+for lam in (1.0, 0.95, 0.0):
+    _, R = compute_gae(rewards, values, mask, gamma=1.0, lam=lam)
+    print(f"lambda {lam:4}: {explained_variance(values[new], R[new], mask[new]):.2f}")
+
+# %% [markdown]
+# Below 1 the returns contain what the head says of later tokens, so the head is compared with itself, and the smaller $\lambda$
+# is, the better it looks. Compare such numbers between runs only where $\lambda$ is the same.
 #
 # ## The experiment: what does lambda trade?
 #
@@ -478,7 +566,6 @@ print(f"mean return: {masked_mean(R, mask):.2f}, from whitened advantages: {mask
 
 # %% tolerance=0.15
 lambdas = (0.0, 0.25, 0.5, 0.75, 0.95, 1.0)
-new = slice(512, 768)
 for lam in lambdas:
     A, _ = compute_gae(rewards[new], values[new], mask[new], gamma=1.0, lam=lam)
     print(f"lambda {lam:4}: standard deviation of the advantages {A[mask[new]].std():.2f}")
@@ -610,6 +697,7 @@ sliders = interact(show, lam=(0.0, 1.0, 0.05), gamma=(0.8, 1.0, 0.05))
 #   same weight.
 # - A value is the return expected *before* a token; an advantage is how much better it went. Behind the last token both are 0.
 # - $\lambda = 0$ trusts the value head (bias), $\lambda = 1$ trusts the score that came (variance), 0.95 leans on the second.
+# - The explained variance says how much of the returns the head foresees: 1 perfect, 0 a constant, and there is no lower bound.
 # - Advantages are whitened for the policy; returns are not, because the value head has to learn rewards in their own unit.
 #
 # Question: Add 100 to every score. With the value head fitted anew, which of these change: the advantages, the whitened
