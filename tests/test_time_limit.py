@@ -87,3 +87,18 @@ def test_an_import_is_finished_first(tmp_path, monkeypatch):
     with pytest.raises(TimeIsUp), time_limit(0.2):
         imports_and_stays()
     assert imports_and_returns()
+
+
+def test_an_alarm_that_rings_as_the_block_ends_leaves_nothing_behind():
+    before, seconds, rung = (signal.getsignal(signal.SIGALRM), sys.gettrace()), 0.001, 0
+    for n in range(3000):
+        end = time.perf_counter() + seconds - (n % 60) * 1e-6
+        try:
+            with time_limit(seconds):
+                while time.perf_counter() < end:
+                    pass
+        except TimeIsUp:
+            rung += 1
+        assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0), "still on: it would ring in whatever runs next"
+        assert (signal.getsignal(signal.SIGALRM), sys.gettrace()) == before
+    assert 0 < rung < 3000

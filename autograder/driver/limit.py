@@ -9,6 +9,7 @@ import threading
 
 RESTARTS = 20  # of the clock, while a module is being imported
 GRACE = 5.0  # seconds after the limit until the last resort
+EDGES = tuple(getattr(contextlib._GeneratorContextManager, name).__code__ for name in ("__enter__", "__exit__"))
 
 # Where a process may be ended: the stream that gets the last words of one that TimeIsUp cannot stop, as it is inside a single
 # call of C (`sum(range(10**12))`).
@@ -27,6 +28,15 @@ def importing(frame) -> bool:
             return True
         frame = frame.f_back
     return False
+
+
+def in_the_block(frame, ours) -> bool:
+    """Whether `frame` runs in a `with` block of the frame `ours`, which is not just being entered or left."""
+    while frame is not ours:
+        if frame is None or (frame.f_code in EDGES and frame.f_back is ours):
+            return False
+        frame = frame.f_back
+    return True
 
 
 @contextlib.contextmanager
@@ -66,6 +76,8 @@ def _alarm(seconds):
     restarts, patient = iter(range(RESTARTS)), iter(range(3))
 
     def ring(signum, frame):
+        if not in_the_block(frame, ours):  # raised here it would leave the alarm on, for whatever runs next
+            return
         if importing(frame) and next(restarts, None) is not None:
             signal.setitimer(signal.ITIMER_REAL, seconds, 0.25)
             _arm(seconds)
