@@ -7,7 +7,8 @@ SCHEMA = 1
 
 def as_data(name: str, refused: str | None, exercises: dict[str, dict], **facts) -> dict:
     """`refused` says why nothing could be read; `facts` are the submission's hash, the seed, the isolation, the time, and its
-    `question_data`, whose points are not among these: a person gives them."""
+    `question_data`, whose points are not among these: a person gives them. A `reason` beside "graded" is put there by whoever
+    finds that nothing was handed in."""
     states = {exercise["state"] for exercise in exercises.values()}
     return {
         "schema": SCHEMA,

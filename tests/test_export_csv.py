@@ -1,10 +1,14 @@
 """`rlhf-course export csv`: rosters in the columns that Canvas and Moodle export, and classes in which something is odd."""
 
+import contextlib
 import csv
 import io
 import json
+import sqlite3
 
 import pytest
+from nbgrader.api import Base, Gradebook
+from sqlalchemy import URL, create_engine
 
 from autograder.export.gradebook.canvas import POINTS_POSSIBLE
 from autograder.result import as_data, question_data
@@ -112,6 +116,13 @@ def test_what_was_not_handed_in_has_0_of_the_points_of_a_question(tmp_path, expo
     export([result("ann")])
     (row,) = table(tmp_path, "generic")
     assert (row["stop_in_time"], row["total"], row["max_total"]) == ("0", "1.5", "4")
+
+
+def test_who_handed_in_nothing_for_the_lesson_has_no_grade(tmp_path, export):
+    said = export([result("ann") | {"reason": "nothing for lesson 8"}])
+    (row,) = table(tmp_path, "generic")
+    assert (row["state"], row["reason"], row["total"]) == ("no submission", "nothing for lesson 8", "")
+    assert "no submission: ann" in said
 
 
 def test_exercises_alone(tmp_path, export):
@@ -366,3 +377,114 @@ def test_the_list_to_be_filled_in_is_what_marks_reads(tmp_path, export):
     assert (tmp_path / "out" / "to_mark.csv").read_text(encoding="utf-8") == filled
     export(results, "--marks", str(tmp_path / "out" / "to_mark.csv"))
     assert table(tmp_path, "generic", column="total") == {"'=eve": "3.5", "bob": "3.5", "ann": "1.5"}
+
+
+# The gradebook of nbgrader
+
+
+NOTEBOOK, CHECK, ASKED = "08_hacking", "check_best_of_n_kl", "stop_in_time"
+
+
+@pytest.fixture
+def gradebook(tmp_path):
+    """Adds an assignment to a gradebook in a folder with an odd name; by student what is set of the scores of CHECK, ASKED."""
+    path = tmp_path / "a course?#%41 ä" / "gradebook.db"
+    path.parent.mkdir()
+    Base.metadata.create_all(create_engine(URL.create("sqlite", database=str(path))))  # else nbgrader calls alembic, slowly
+
+    def fill(assignment="lesson-08", **students):
+        with opened(path) as book, book.db.no_autoflush:  # it builds a submission part by part
+            book.add_assignment(assignment)
+            book.add_notebook(NOTEBOOK, assignment)
+            for name, worth in ((CHECK, "code"), (ASKED, "markdown")):
+                book.add_grade_cell(name, NOTEBOOK, assignment, max_score=2, cell_type=worth)
+            book.add_solution_cell(ASKED, NOTEBOOK, assignment)
+            for student, (check, question) in students.items():
+                book.update_or_create_student(student)
+                book.add_submission(assignment, student)
+                book.db.flush()
+                for name, values in ((CHECK, {"auto_score": 1.5, "needs_manual_grade": False} | check), (ASKED, question)):
+                    for key, value in values.items():
+                        setattr(book.find_grade(name, NOTEBOOK, assignment, student), key, value)
+            book.db.commit()
+        return path
+
+    return fill
+
+
+def opened(path):
+    return Gradebook(URL.create("sqlite", database=str(path)), "rlhf")
+
+
+MARKED = {"manual_score": 1.25, "needs_manual_grade": False}
+MISSING = {"auto_score": 0.0, "needs_manual_grade": False}
+
+
+def test_what_was_given_in_formgrader(tmp_path, export, gradebook):
+    path = gradebook(
+        ann=({"manual_score": 1, "extra_credit": 0.25}, MARKED),
+        bob=({}, {}),  # to be marked
+        carl=({"manual_score": 2, "needs_manual_grade": True}, MISSING),  # put up for another look
+        dan=({"auto_score": 0.5}, MARKED),  # an earlier result
+        eve=({}, MISSING),  # has written something since
+        fay=({"extra_credit": 1}, MISSING | {"extra_credit": 0.5}),
+    )
+    before = path.read_bytes()
+    written = {"ann", "bob", "dan", "eve"}
+    results = [result(name, answered=name in written) for name in ("ann", "bob", "carl", "dan", "eve", "fay", "gus")]
+    said = export(results, "--gradebook", str(path), "--assignment", "X", code=1)
+    rows = {row["submission"]: row for row in table(tmp_path, "generic")}
+    assert {name: row["total"] for name, row in rows.items() if row["total"]} == {"ann": "2.5", "fay": "3"}
+    assert table(tmp_path, "moodle", column="X") == {name: row["total"] for name, row in rows.items()}
+    assert (rows["ann"]["automatic_points"], rows["ann"]["by_hand"], rows["ann"][ASKED]) == ("1.5", "-0.25", "1.25")
+    behind = [name for name, row in rows.items() if row["state"] == "not in the gradebook"]
+    assert behind == ["dan", "eve", "gus"] and all(f"not in the gradebook: {name}" in said for name in behind)
+    assert [rows[name]["state"] for name in ("bob", "carl")] == ["needs manual grading"] * 2
+    assert "To be marked in formgrader: 2 answers of 2 submissions." in said
+    assert not (tmp_path / "out" / "to_mark.csv").exists()
+    assert path.read_bytes() == before and [each.name for each in path.parent.iterdir()] == ["gradebook.db"]
+
+
+def test_a_penalty_takes_no_more_than_there_is(tmp_path, export, gradebook):
+    path = gradebook(ann=({}, MISSING), bob=({}, MISSING))
+    with opened(path) as book:
+        for name, penalty in (("ann", 0.5), ("bob", 7)):
+            book.find_submission_notebook(NOTEBOOK, "lesson-08", name).late_submission_penalty = penalty
+        book.db.commit()
+    export([result("ann"), result("bob")], "--gradebook", str(path))
+    assert [(row["late_penalty"], row["total"]) for row in table(tmp_path, "generic")] == [("0.5", "1"), ("7", "0")]
+
+
+def test_extra_credit_above_the_maximum_is_named(export, gradebook):
+    path = gradebook(jane=({"manual_score": 2, "extra_credit": 1}, {"manual_score": 2, "needs_manual_grade": False}))
+    four = CANVAS.replace("10.00,2.00", "10.00,4.00")
+    said = export([result("jane", answered=True)], "--gradebook", str(path), "--assignment", "78", roster=four)
+    assert "more than the 4 points of the roster: jane with 5" in said
+
+
+def test_a_gradebook_in_use_is_waited_for_and_then_said(export, gradebook):
+    path = gradebook(ann=({}, MARKED))
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        assert "database is locked" in export([result("ann", answered=True)], "--gradebook", str(path), code=1)
+    export([result("ann", answered=True)], "--gradebook", str(path))
+
+
+def test_a_lesson_in_two_assignments_is_an_error(export, gradebook):
+    gradebook(ann=({}, MARKED))
+    path = gradebook("again", ann=({}, MARKED))
+    said = export([result("ann", answered=True)], "--gradebook", str(path), code=2)
+    assert "ann has 08_hacking in two assignments of the gradebook, again and lesson-08" in said
+
+
+@pytest.mark.parametrize("content, said", [(b"no database" * 100, "file is not a database"), (b"", "readonly database")])
+def test_a_file_that_is_no_gradebook(tmp_path, export, content, said):
+    path = tmp_path / "gradebook.db"
+    assert "there is no" in export([result("ann")], "--gradebook", str(path), code=2)
+    path.write_bytes(content)
+    assert said in export([result("ann")], "--gradebook", str(path), code=1) and path.read_bytes() == content
+
+
+@pytest.mark.parametrize("other", [["--marks", "x.csv"], ["--automatic-only"]])
+def test_a_gradebook_has_the_marks(export, other):
+    assert "leave --marks and --automatic-only out" in export([result("ann")], "--gradebook", "x.db", *other, code=2)

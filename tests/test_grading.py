@@ -17,10 +17,12 @@ import torch
 
 from autograder.driver.call import Listed
 from autograder.driver.frames import DTYPES, HEAD, BrokenFrame, lengths, pack, unpack
-from autograder.engine import run_submission
+from autograder.engine import checks_of, points_of, run_submission
+from autograder.grading.command import summary
 from autograder.grading.grade import Seeds
 from autograder.grading.journal import key_of
 from autograder.grading.remote import others
+from autograder.grading.results import STANDINGS, read_result, standing
 from autograder.grading.tiers import best, probe
 from autograder.report import exercise_data
 from rlhf_core.exercise import exercises
@@ -215,7 +217,8 @@ def test_each_submission_has_its_result(graded):
         "essay.docx",
     }
     assert sorted(states.values()).count("refused") == 1 and len(states) == 8
-    assert told[-1] == {"submissions": 8, "graded": 7, "refused": 1, "not_graded": 0, "known": 0, "out": str(folder / "out")}
+    counts = {"graded": 7, "refused": 1, "not_graded": 0, "no_submission": 0}
+    assert told[-1] == {"submissions": 8, "known": 0, "out": str(folder / "out")} | counts
 
 
 def test_points_are_what_the_work_earns(graded):
@@ -446,6 +449,81 @@ def test_a_lesson_alone_is_out_of_its_own_points(tmp_path):
     assert grade(tmp_path / "in", "--out", tmp_path / "out", "--lesson", 5).returncode == 0
     result = result_of(tmp_path / "out", "a")
     assert (result["points"], result["max_points"]) == (2.0, 11.0)
+
+
+def notebook(path: Path, *sources) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cells = [{"cell_type": "code", "metadata": {}, "outputs": [], "execution_count": None, "source": each} for each in sources]
+    path.write_text(json.dumps({"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": cells}))
+    return path
+
+
+def test_who_handed_in_other_lessons_alone_is_told_apart_from_who_was_refused(tmp_path):
+    place, out = tmp_path / "in", tmp_path / "out"
+    notebook(place / "ann" / "lesson-05" / "05_advantages.ipynb", RIGHT)
+    notebook(place / "bob" / "04_kl.ipynb", "x = 1")
+    notebook(place / "carl" / "05_advantages.ipynb", RIGHT)
+    (place / "dora").mkdir()
+    (place / "dora" / "04_kl.ipynb").write_text("no JSON")
+    arguments = (place, "--out", out, "--lesson", 4, "--seed", "tests")
+    run = grade(*arguments)
+    reason = "nothing for lesson 4, only notebooks of other lessons"
+    assert run.returncode == 0, run.stderr
+    assert "4 submissions: 1 graded, 1 refused, 0 not graded, 2 with nothing handed in.\n" in run.stdout
+    told = [line for line in run.stdout.splitlines() if line.startswith("  ")]
+    assert told[0].startswith("  refused: dora: ")
+    assert sorted(told[1:]) == [f"  no submission: ann: {reason}", f"  no submission: carl: {reason}"]
+
+    for name in ("ann", "carl"):
+        result = read_result(out / name)
+        assert (result["state"], result["reason"], standing(result)) == ("graded", reason, "no_submission")
+        assert (result["points"], result["max_points"], result["submission_hash"]) == (0.0, 15.0, None)
+        assert {each["state"] for each in result["exercises"].values()} == {"missing"} and len(result["exercises"]) == 4
+        assert [each["state"] for each in result["questions"].values()] == ["missing"]
+    bob = read_result(out / "bob")  # the same of somebody whose notebook of the lesson holds nothing
+    assert (bob["reason"], standing(bob)) == (None, "graded")
+    assert {name: bob[name] for name in ("exercises", "questions", "points", "max_points")} == {
+        name: result[name] for name in ("exercises", "questions", "points", "max_points")
+    }
+
+    notebook(place / "ann" / "lesson-04" / "04_kl.ipynb", "x = 1")  # handed in at last
+    (place / "carl" / "05_advantages.ipynb").write_text("something else")
+    told = rows(grade(*arguments, "--json"))
+    assert {row["submission"] for row in told[:-1] if not row["known"]} == {"ann"}
+    assert {name: told[-1][name] for name in STANDINGS} == {"graded": 2, "refused": 1, "not_graded": 0, "no_submission": 1}
+    assert read_result(out / "ann")["reason"] is None
+    assert read_result(out / "ann")["seed_id"] == bob["seed_id"], "her first attempt"
+
+    shutil.rmtree(place / "bob")  # a graded one that is taken back, and comes again, gets other inputs
+    notebook(place / "bob" / "05_advantages.ipynb", RIGHT)
+    assert grade(*arguments).returncode == 0 and standing(read_result(out / "bob")) == "no_submission"
+    notebook(place / "bob" / "04_kl.ipynb", "x = 2")
+    assert grade(*arguments).returncode == 0
+    assert [read_result(out / "bob")[name] for name in ("reason", "seed_id")] == [None, Seeds("tests", 2).id]
+
+
+def test_many_without_points_are_not_all_named_and_those_to_be_mended_come_first():
+    def without(number, state):
+        return {"submission": f"{state}{number}", "state": state, "reason": "why"}
+
+    odd = [without(n, "graded") for n in range(25)] + [without(0, "refused"), without(0, "not_graded")]
+    said = summary({"graded": 3, "refused": 1, "not_graded": 1, "no_submission": 25}, 0, odd, "results").splitlines()
+    assert said[0] == "30 submissions: 3 graded, 1 refused, 1 not graded, 25 with nothing handed in."
+    assert said[1:4] == ["  not graded: not_graded0: why", "  refused: refused0: why", "  no submission: graded0: why"]
+    assert "  and 7 more: the report names them all" in said and sum("no submission" in line for line in said) == 18
+
+
+def test_the_learners_guide_says_what_hangs_on_hidden_checks():
+    """The share of the points of each exercise that only its hidden checks give."""
+    shares = {}
+    for name in exercises():
+        checks = checks_of(name, hidden=True)
+        shares[name] = sum(each.weight for each in checks if each.visibility == "hidden") / sum(each.weight for each in checks)
+    hidden = sum(points_of(name) * share for name, share in shares.items())
+    guide = " ".join((ROOT / "docs" / "learner.md").read_text().split())
+    assert f"Of the {sum(map(points_of, shares))} points of the course {round(hidden)} hang on them" in guide
+    assert "a little under a third" in guide and 0.3 < hidden / sum(map(points_of, shares)) < 1 / 3
+    assert "from a fifth to not quite half" in guide and min(shares.values()) == 0.2 and 0.4 < max(shares.values()) < 0.5
 
 
 def test_doctor_says_which_tiers_there_are():

@@ -11,7 +11,7 @@ import pytest
 from autograder.driver import reading
 from autograder.driver.reading import Refused, cells_of_files
 from autograder.grading import intake
-from autograder.grading.intake import RESERVED, Entry, content_hash, snapshot, submissions
+from autograder.grading.intake import RESERVED, Entry, NothingHandedIn, content_hash, snapshot, submissions
 from rlhf_core.errors import UsageError
 
 ANSWER = "def win_rate(after, before):\n    return 1\n"
@@ -70,6 +70,46 @@ def test_notebooks_side_by_side_are_all_read(tmp_path):
         write(tmp_path / "class" / "alice" / name)
     (entry,) = submissions([tmp_path / "class"])
     assert len(snapshot(entry, ["compute_gae"])) == 2
+
+
+OTHERS = [
+    ["05_advantages.ipynb"],
+    ["00_tour.ipynb", "05_advantages.ipynb", "plot.png", "README.md"],
+    ["lesson-05/05_advantages.ipynb"],
+    ["05_advantages.ipynb", "lesson-06/06_ppo.ipynb", "lesson-06/helpers.py", "lesson-06/more/work.zip"],
+]
+
+
+@pytest.mark.parametrize("files", OTHERS)
+def test_work_for_other_lessons_alone_is_nothing_for_this_one(tmp_path, files):
+    for name in files:
+        write(tmp_path / "class" / "alice" / name)
+    (entry,) = submissions([tmp_path / "class"])
+    with pytest.raises(NothingHandedIn, match=r"^nothing for lesson 4, only notebooks of other lessons$"):
+        snapshot(entry, ["kl_exact", "kl_estimate"])
+    with pytest.raises(NothingHandedIn, match=r"^nothing for the lessons that are graded, "):
+        snapshot(entry, ["kl_exact", "win_rate"])
+    assert snapshot(entry, ["compute_gae", "policy_loss"]) and snapshot(entry)
+
+
+@pytest.mark.parametrize("beside", ["answers.py", "kl.py", "Untitled.ipynb", "work.zip", "lesson-04/work.ipynb", "04_kl.ipynb"])
+def test_beside_another_file_of_answers_it_is_read(tmp_path, beside):
+    """Whoever renamed the notebook of the lesson, or wrote a .py file, loses nothing."""
+    for name in ("05_advantages.ipynb", "lesson-06/06_ppo.ipynb", beside):
+        write(tmp_path / "class" / "alice" / name)
+    (entry,) = submissions([tmp_path / "class"])
+    assert set(snapshot(entry, ["kl_exact"])) == {"05_advantages.ipynb", beside}
+
+
+def test_what_holds_no_answers_at_all_is_not_excused(tmp_path):
+    """It is refused where it is read."""
+    for name in ("alice/essay.docx", "bob/lesson-04/kl.txt"):
+        write(tmp_path / "class" / name)
+    (tmp_path / "class" / "carol").mkdir()
+    for entry in submissions([tmp_path / "class"]):
+        assert snapshot(entry, ["kl_exact"]) == {}
+    with pytest.raises(Refused, match="holds no cell of code"):
+        cells_of_files({})
 
 
 def test_gradescopes_export(tmp_path):

@@ -13,6 +13,7 @@ import subprocess
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
 
 import nbformat
 import pytest
@@ -33,7 +34,7 @@ from rlhf_core.cli import main
 from rlhf_core.course import WRITE_HERE, course, exercise_names, notebook_name
 from rlhf_core.errors import UsageError
 from rlhf_core.source import is_stub
-from solutions.build import answer_of
+from solutions.build import answer_of, first_cell, title
 
 LESSONS = {f"lesson-{number:02d}": course()["lessons"][number] for number in (4, 5)}
 FILES = {name: notebook_name(lesson) for name, lesson in LESSONS.items()}
@@ -277,6 +278,12 @@ def loop(tmp_path_factory):
     return loop
 
 
+@pytest.fixture(scope="module")
+def rows(loop):
+    """`nbgrader export`, once for all tests that change nothing before they look."""
+    return loop.rows()
+
+
 def of(loop, student, assignment="lesson-05") -> dict:
     """A student's grades and comments of an assignment, by cell: (points, whether a person has to look, comment)."""
     with loop.gradebook() as gradebook:
@@ -334,26 +341,78 @@ def test_a_source_holds_answer_and_rubric(loop):
     assert "marks" in cell_of(source, QUESTION).source and WRITE_HERE not in cell_of(source, QUESTION).source
 
 
-def test_the_course_is_made_again_and_what_was_changed_is_kept(tmp_path, capsys):
-    def make(*more):
-        return main(["export", "nbgrader", str(tmp_path / "course"), "--lessons", "5", *more])
+@pytest.fixture
+def make(tmp_path, capsys):
+    """Makes a course, and gives the exit code and what was printed."""
 
-    def contents():
-        return {path: path.read_bytes() for path in (tmp_path / "course").rglob("*") if path.is_file()}
+    def run(*more):
+        code = main(["export", "nbgrader", str(tmp_path / "course"), *map(str, more)])
+        return code, capsys.readouterr().out
 
-    assert make() == 0
-    first = contents()
-    assert make() == 0 and contents() == first
-    config = tmp_path / "course" / "nbgrader_config.py"
+    return run
+
+
+def files_in(folder) -> dict:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_the_course_is_made_again_and_what_was_changed_is_kept(tmp_path, make):
+    course = tmp_path / "course"
+    assert make("--lessons", "5")[0] == 0
+    first = files_in(course)
+    assert make()[0] == 0 and files_in(course) == first
+    config = course / "nbgrader_config.py"
     config.write_text(config.read_text() + "c.Exchange.timezone = 'Europe/Zurich'\n")
-    assert make() == 0 and "Zurich" in config.read_text(), "there is nothing newer: the instructor's own stands"
-    assert make("--course-id", "other") == 1 and "Zurich" in config.read_text()
-    assert "nbgrader_config.py" in capsys.readouterr().out
-    theirs = tmp_path / "course" / "source" / "lesson-04" / FILES["lesson-04"]
+    assert make()[0] == 0 and "Zurich" in config.read_text(), "there is nothing newer: the instructor's own stands"
+    code, told = make("--course-id", "other")
+    assert code == 1 and "Zurich" in config.read_text() and "nbgrader_config.py" in told
+    theirs = course / "source" / "lesson-04" / FILES["lesson-04"]
     theirs.parent.mkdir()
     theirs.write_text("mine")
-    assert make("--lessons", "4") == 1 and theirs.read_text() == "mine"
-    assert str(theirs.relative_to(tmp_path / "course")) in capsys.readouterr().out
+    code, told = make("--lessons", "4")
+    assert code == 1 and theirs.read_text() == "mine" and str(theirs.relative_to(course)) in told
+
+
+def test_what_the_course_was_made_with_is_remembered(tmp_path, make):
+    course = tmp_path / "course"
+    options = ["--course-id", "spring", "--exchange", tmp_path / "exchange", "--repository", "some-one/a.course"]
+    code, told = make("--lessons", "5", *options)
+    assert code == 0 and told.startswith(f"1 assignment in {course}: lesson-05\n")
+    first, config = files_in(course), course / "nbgrader_config.py"
+    assert "'spring'" in config.read_text() and repr(str(tmp_path / "exchange")) in config.read_text()
+    assert make() == (0, told) and files_in(course) == first, "nothing is newer"
+    config.write_text(config.read_text() + "c.Exchange.timezone = 'Europe/Zurich'\n")
+    assert make() == (0, told), "the changed configuration is not named, as there is nothing newer"
+    code, told = make("--lessons", "4")
+    assert code == 0 and told.startswith(f"2 assignments in {course}: lesson-04, lesson-05\n")
+    assert "https://github.com/some-one/a.course" in (course / "source" / "lesson-04" / FILES["lesson-04"]).read_text()
+    assert make("--repository", "else/where")[0] == 0
+    assert all("some-one" not in path.read_text() for path in course.rglob("*.ipynb")), "both follow"
+    shutil.rmtree(course / "source" / "lesson-05")
+    assert "1 assignment in" in make()[1] and not (course / "source" / "lesson-05").exists(), "what was taken out stays out"
+
+
+def test_the_first_cell_leads_to_where_it_says(tmp_path, make):
+    def cells():
+        return [cell.source for cell in nbformat.read(next((tmp_path / "course").rglob("*.ipynb")), as_version=4).cells]
+
+    public, lesson = course()["repository"], LESSONS["lesson-05"]
+    told = make("--lessons", "5")[1]
+    assert f"installs {public} (branch main), which has the answers in it" in told and "--repository OWNER/NAME" in told
+    assert f"https://github.com/{public}" in cells()[1]
+    told = make("--repository", "some-one/a.course")[1]
+    assert "installs the branch student of some-one/a.course" in told
+    here = ("some-one/a.course", "student")
+    assert cells()[:2] == [title(lesson, *here), first_cell(lesson, *here)]
+    assert not [text for text in cells() if public in text]
+
+
+@pytest.mark.parametrize("before", [("rlhf-course/rlhf-course", "main"), ("some-one/a.course", "solutions")])
+def test_badge_and_first_cell_are_those_of_publish(before):
+    now = ("An-other/b_course", "student")
+    for lesson in course()["lessons"]:
+        for text in (title, first_cell):
+            assert folder.led_to(text(lesson, *before), now[0]) == text(lesson, *now)
 
 
 @pytest.mark.parametrize("lessons, said", [("0", "lesson 0"), ("1-99", "lesson 10"), ("one", "neither a number")])
@@ -370,8 +429,23 @@ def test_lists_of_lessons():
 # Points
 
 
-def test_points_are_those_of_grade_everywhere(loop):
-    rows = loop.rows()
+@pytest.mark.parametrize("state", ["graded", "refused"])
+def test_a_person_looks_at_what_was_not_read(state):
+    """Refused, or work for other lessons alone in the folder of this one: no 0 before somebody has seen it."""
+    exercise = {"state": "missing", "points": 0.0, "max_points": 2.0}
+    result = {
+        "state": state,
+        "reason": "why",
+        "exercises": {"masked_mean": exercise} if state == "graded" else {},
+        "questions": {},
+    }
+    grade = SimpleNamespace(name="check_masked_mean", max_score=2.0, manual_score=None, auto_score=None)
+    push.set_points(grade, push.Submission("ann", result, None, {}, set()))
+    assert grade.needs_manual_grade and grade.auto_score is None
+    assert "Nothing could be graded: why" in push.block_for("masked_mean", result)
+
+
+def test_points_are_those_of_grade_everywhere(loop, rows):
     graded = sorted(path.parent.name for path in loop.results(5).glob("*/result.json"))
     assert len(graded) == 29
     for student in graded:
@@ -393,18 +467,19 @@ def test_points_are_those_of_grade_everywhere(loop):
     assert not loop.ran.exists(), "nothing ran outside the sandbox"
 
 
-def test_a_second_assignment_and_its_question(loop):
+def test_a_second_assignment_and_its_question(loop, rows):
     of_right = of(loop, "right0", "lesson-04")
     assert of_right["grades"]["check_kl_exact"] == (3.0, False)
     assert of_right["grades"]["check_shape_rewards"] == (0.0, False)
     assert of_right["grades"][QUESTION] == (None, True) and of_right["comments"][QUESTION] is None
     assert of(loop, "right1", "lesson-04")["grades"][QUESTION] == (0.0, False), "nothing was written"
-    assert float(loop.rows()["lesson-04", "right1"]["raw_score"]) == pytest.approx(loop.result(4, "right1")["points"])
+    assert float(rows["lesson-04", "right1"]["raw_score"]) == pytest.approx(loop.result(4, "right1")["points"])
 
 
 def test_deleted_and_doubled_cells(loop):
     assert of(loop, "deleted")["grades"][f"check_{NAMES[0]}"] == (0.0, False)
-    assert of(loop, "deleted")["grades"][f"check_{NAMES[1]}"] == (3.0, False), "its check was deleted, its answer is there"
+    full = LESSONS["lesson-05"]["exercises"][NAMES[1]]
+    assert of(loop, "deleted")["grades"][f"check_{NAMES[1]}"] == (full, False), "its check was deleted, its answer is there"
     assert "was not handed in" in of(loop, "deleted")["comments"][NAMES[0]]
 
 
@@ -414,8 +489,7 @@ def test_what_was_refused_waits_for_a_person(loop, student, why):
     assert all(why in " ".join(comment.split()) for comment in of(loop, student)["comments"].values())
 
 
-def test_lateness_is_nbgraders(loop):
-    rows = loop.rows()
+def test_lateness_is_nbgraders(rows):
     assert [rows["lesson-05", "late"][name] for name in ("raw_score", "late_submission_penalty", "score")] == [
         "11.0",
         "11.0",
@@ -425,10 +499,10 @@ def test_lateness_is_nbgraders(loop):
     assert rows["lesson-05", "resubmitted"]["timestamp"].startswith("2099-03-09")
 
 
-def test_a_student_without_a_submission(loop):
+def test_a_student_without_a_submission(loop, rows):
     with loop.gradebook() as gradebook, pytest.raises(MissingEntry):
         gradebook.find_submission("lesson-05", "absent")
-    assert loop.rows()["lesson-05", "absent"]["timestamp"] == ""
+    assert rows["lesson-05", "absent"]["timestamp"] == ""
 
 
 def test_a_link_in_the_exchange_is_not_collected(loop):
@@ -648,6 +722,8 @@ def test_points_that_were_changed_in_the_source_are_an_error(loop, undone):
         (["nowhere", "--results", "x"], "has no nbgrader_config.py"),
         (["nowhere", "--assignment", "lesson-05"], "--assignment goes with --results"),
         (["nowhere", "--results", "x", "--lessons", "5"], "leave out --lessons"),
+        (["nowhere", "--results", "x", "--course-id", "y"], "leave out --lessons, --course-id"),
+        (["nowhere", "--repository", "https://github.com/a/b"], "--repository is OWNER/NAME"),
     ],
 )
 def test_usage(arguments, said, tmp_path, monkeypatch, capsys):
@@ -659,6 +735,74 @@ def test_an_assignment_that_there_is_not(loop, capsys):
     arguments = ["export", "nbgrader", str(loop.course), "--results", str(loop.results(5)), "--assignment"]
     assert main([*arguments, "lesson-06"]) == 2 and "lesson-04, lesson-05" in capsys.readouterr().err
     assert main([*arguments, "lesson-04"]) == 2 and "the results are of lessons 5" in capsys.readouterr().err
+
+
+# The grades of formgrader, in CSV
+
+
+def grades_in_csv(loop, lesson, code=0) -> dict:
+    """generic.csv, by submission."""
+    out, database = loop.home / "csv", loop.course / "gradebook.db"
+    before = database.read_bytes()
+    arguments = ["export", "csv", loop.results(lesson), "--gradebook", database, "--out", out]
+    assert main(list(map(str, arguments))) == code and database.read_bytes() == before
+    with open(out / "generic.csv", newline="", encoding="utf-8-sig") as file:
+        return {row["submission"]: row for row in csv.DictReader(file)}
+
+
+def nbgraders(loop, assignment) -> dict[str, float]:
+    """The score of each submission, less the penalty, as `nbgrader export` has it."""
+    with loop.gradebook() as gradebook:
+        found = gradebook.assignment_submissions(assignment)
+        return {each.student.id: max(0.0, each.score - each.late_submission_penalty) for each in found}
+
+
+def test_the_csv_has_what_formgrader_has(loop, undone, capsys):
+    with loop.gradebook() as gradebook:
+        question = gradebook.find_grade(QUESTION, "04_kl", "lesson-04", "right0")
+        question.manual_score, question.extra_credit, question.needs_manual_grade = 1.5, 0.25, False
+        gradebook.find_comment(QUESTION, "04_kl", "lesson-04", "right0").manual_comment = "Why k3?"
+        code = gradebook.find_grade("check_shape_rewards", "04_kl", "lesson-04", "right0")
+        code.manual_score, code.extra_credit = 2, 0.5
+        gradebook.find_grade(f"check_{NAMES[0]}", "05_advantages", "lesson-05", "empty").extra_credit = 1
+        gradebook.db.commit()
+    capsys.readouterr()
+    of_4, of_5 = grades_in_csv(loop, 4), grades_in_csv(loop, 5)
+    assert "in formgrader" not in capsys.readouterr().out and not (loop.home / "csv" / "to_mark.csv").exists()
+    ours = {"lesson-04": of_4, "lesson-05": of_5}
+    for assignment, table in ours.items():
+        theirs = nbgraders(loop, assignment)
+        graded = {name: row["total"] for name, row in table.items() if row["state"] == "graded"}
+        assert graded == {name: points(theirs[name]) for name in graded}, assignment
+    assert len([row for row in of_5.values() if row["state"] == "graded"]) == 27
+    assert (of_5["late"]["late_penalty"], of_5["late"]["total"]) == ("11", "0")
+    assert (of_5["empty"]["by_hand"], of_5["empty"]["total"]) == ("1", "1")
+    assert (of_5["no_json"]["state"], of_5["no_json"]["total"], of_5["no_json"]["by_hand"]) == ("refused", "", "")
+    right = of_4["right0"]
+    assert [right[name] for name in (QUESTION, f"{QUESTION}_comment", "automatic_points", "by_hand", "total")] == [
+        "1.75", "Why k3?", "3", "2.5", "7.25",
+    ]  # fmt: skip
+
+
+def test_the_csv_has_nothing_that_formgrader_has_for_other_results(loop, undone, capsys):
+    with loop.gradebook() as gradebook:
+        gradebook.find_grade(f"check_{NAMES[0]}", "05_advantages", "lesson-05", "wrong00").manual_score = 2
+        gradebook.db.commit()
+    for student in ("wrong00", "right0"):
+        path = loop.results(5) / student / "result.json"
+        path.write_text(json.dumps(with_points(json.loads(path.read_text()), 0.125)))
+    capsys.readouterr()
+    table = grades_in_csv(loop, 5, code=1)
+    told = capsys.readouterr().out
+    assert "not in the gradebook: right0" in told and "export nbgrader COURSE_DIR --results" in told
+    assert {table[name]["total"] for name in ("right0", "wrong00")} == {""} and table["right1"]["total"] == "11"
+    assert loop.push(5) == 0
+    table = grades_in_csv(loop, 5)
+    assert (table["right0"]["state"], float(table["right0"]["total"])) == ("graded", float(table["right0"]["automatic_points"]))
+    assert (table["wrong00"]["state"], table["wrong00"]["total"]) == ("needs manual grading", ""), "a score for other points"
+    assert "To be marked in formgrader: 1 answer of 1 submission." in capsys.readouterr().out
+    (row,) = (row for row in grades_in_csv(loop, 4).values() if row["state"] == "needs manual grading")
+    assert (row["submission"], row[QUESTION], row["total"]) == ("right0", "", ""), "nobody has marked it"
 
 
 # The way back to the student

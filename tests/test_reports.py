@@ -576,6 +576,31 @@ def test_a_class_without_a_single_result_has_a_page_too(tmp_path, capsys):
     assert summary([])["points"] is None and histogram([], 0.0) == []
 
 
+def test_who_handed_in_nothing_is_named_and_pulls_no_mean_down(tmp_path, capsys):
+    reason = "nothing for lesson 4, only notebooks of other lessons"
+    exercises = {name: outcome(name, "missing") for name in EXERCISES}
+    put(tmp_path, "right", student("right", {}))
+    put(tmp_path, "absent", as_data("absent", None, exercises, **FACTS) | {"reason": reason})
+    put(tmp_path, "blank", as_data("blank", None, exercises, **FACTS))
+    assert main(["report", str(tmp_path), "--markdown", str(tmp_path / "page.md")]) == 0
+    assert "3 submissions: 2 graded, 0 refused, 0 not graded, 1 with nothing handed in.\n" in capsys.readouterr().out
+    found, most = json.loads((tmp_path / "class.json").read_text()), student("right", {})["max_points"]
+    assert (found["graded"], found["no_submission"], found["points"]["mean"]) == (2, 1, most / 2)
+    assert found["reasons"]["no_submission"] == [{"submission": "absent", "reason": reason, "exercises": []}]
+    assert sum(bar["count"] for bar in found["histogram"]) == 2
+    assert {(each["handed_in"], each["missing"]) for each in found["exercises"].values()} == {(1, 2)}
+    seen = Seen(page(tmp_path))
+    assert "1 with nothing handed in" in seen.text and f"absent: {reason}" in seen.text
+    badges = [each["class"] for each in seen.of("span") if each.get("class", "").startswith("badge")]
+    assert badges == ["badge no_submission", "badge graded", "badge graded"]
+    assert f"In what you handed in there is {reason}." in Seen(page(tmp_path, "absent")).text
+    assert "No submission" not in Seen(page(tmp_path, "blank")).text
+    absent, blank, _ = table((tmp_path / "results.csv").read_bytes())
+    assert (absent["state"], absent["reason"], float(absent["points"])) == ("no_submission", reason, 0.0)
+    assert (blank["state"], absent["kl_exact_state"]) == ("graded", "missing")
+    assert "| `absent` | no submission | 0 of" in (tmp_path / "page.md").read_text()
+
+
 def test_full_points_are_in_the_last_bar_and_none_in_the_first():
     assert [bar["count"] for bar in histogram([0.0, 9.9, 100.0], 100.0)] == [2, *[0] * 8, 1]
 

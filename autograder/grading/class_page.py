@@ -3,6 +3,7 @@
 from rlhf_core.course import course, questions
 
 from .page import link, render
+from .results import standing
 from .similar import Pair
 
 PAIRS_SHOWN = 50
@@ -28,6 +29,7 @@ def class_page(summary: dict, results: list[dict], folders: dict[str, str], pair
         left_off=len(pairs[PAIRS_SHOWN:]),
         source=sources,
         bars=bars(summary["histogram"]),
+        standing=standing,
         mistakes_shown=MISTAKES_SHOWN,
     )
 

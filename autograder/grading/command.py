@@ -13,6 +13,8 @@ from pathlib import Path
 from rlhf_core.course import exercise_names
 from rlhf_core.errors import CourseError, UsageError
 
+NAMED = 20  # submissions without points, in the summary
+
 
 def grade(subparsers):
     parser = subparsers.add_parser(
@@ -143,14 +145,16 @@ def tell(results, total, args) -> int:
     """Print each result as it is ready, and the sum; the exit code."""
     from tqdm import tqdm
 
-    counts = dict.fromkeys(("graded", "refused", "not_graded"), 0)
+    from .results import STANDINGS, standing
+
+    counts = dict.fromkeys(STANDINGS, 0)
     known, odd = 0, []
     with contextlib.closing(results), tqdm(total=total, desc="grading", disable=args.json or not sys.stderr.isatty()) as bar:
         for result, was_there in results:
-            counts[result["state"]] += 1
+            counts[standing(result)] += 1
             known += was_there
             bar.update()
-            if result["state"] != "graded":
+            if standing(result) != "graded":
                 odd.append(result)
             if args.json:
                 row = {name: result[name] for name in ("submission", "state", "reason", "points", "max_points", "wall_s")}
@@ -158,19 +162,24 @@ def tell(results, total, args) -> int:
     if args.json:
         print(json.dumps({"submissions": total} | counts | {"known": known, "out": str(args.out)}), flush=True)
     else:
-        print(summary(counts, known, total, odd, args.out))
+        print(summary(counts, known, odd, args.out))
     return 1 if counts["not_graded"] else 0
 
 
-def summary(counts, known, total, odd, out) -> str:
-    """odd: the results that are refused or not graded."""
+def summary(counts, known, odd, out) -> str:
+    """counts: by standing.  odd: the results without points."""
     from autograder.show import safe
 
-    lines = [f"{total} submissions: {counts['graded']} graded, {counts['refused']} refused, {counts['not_graded']} not graded."]
+    from .results import STANDINGS, in_words, standing
+
+    lines = [f"{in_words(counts)}."]
     if known:
         lines.append(f"Known already, and not graded again: {known}.")
-    for result in odd[:20]:
-        lines.append(f"  {result['state'].replace('_', ' ')}: {safe(result['submission'])}: {safe(str(result['reason']))}")
+    odd = sorted(odd, key=lambda result: STANDINGS.index(standing(result)))
+    for result in odd[:NAMED]:
+        lines.append(f"  {standing(result).replace('_', ' ')}: {safe(result['submission'])}: {safe(str(result['reason']))}")
+    if odd[NAMED:]:
+        lines.append(f"  and {len(odd) - NAMED} more: the report names them all")
     if counts["not_graded"]:
         lines.append("Grade again with --resume when that is mended: what has its result is not graded twice.")
     lines.append(f"Feedback and the report of the class: rlhf-course report {out}")

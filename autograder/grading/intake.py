@@ -21,7 +21,7 @@ from rlhf_core.errors import UsageError
 
 from ..driver.reading import ARCHIVES, LARGEST, SOURCES, Refused, content_hash, folded, hidden, plain_name, too_large, wanted
 
-__all__ = ["Entry", "content_hash", "snapshot", "submissions"]
+__all__ = ["Entry", "NothingHandedIn", "content_hash", "snapshot", "submissions"]
 
 DEEPEST = 12  # folders within each other
 MOST_FILES = 2_000  # files and folders of a submission
@@ -50,6 +50,10 @@ class Entry:
     path: Path
     folder: str
     refused: str | None = None  # why it is not graded
+
+
+class NothingHandedIn(Refused):
+    """There is work in a submission, and none of it is for the lessons that are graded. Nobody's fault, but nothing to read."""
 
 
 # Which submissions there are
@@ -202,7 +206,8 @@ def snapshot(entry: Entry, exercises=()) -> dict[str, bytes]:
     all files count.
 
     Links and what is neither file nor folder are passed over; where one takes the place of a file while this reads, it is not
-    followed.  Raises Refused for what whoever handed it in can mend, and OSError for a fault of this machine.
+    followed.  Raises Refused for what whoever handed it in can mend, NothingHandedIn where all of it is of other lessons, and
+    OSError for a fault of this machine.
     """
     if entry.refused is not None:
         raise Refused(entry.refused)
@@ -210,7 +215,11 @@ def snapshot(entry: Entry, exercises=()) -> dict[str, bytes]:
         if not stat.S_ISDIR(os.fstat(top).st_mode):
             return {entry.path.name: content_of(top, entry.path.name, LARGEST)}
         files, left = {}, LARGEST
-        for name in of_lessons(wanted(list(names_below(top, itertools.count(1)))), exercises):
+        there = wanted(list(names_below(top, itertools.count(1))))
+        counted = of_lessons(there, exercises)
+        if there and not counted:
+            raise NothingHandedIn(f"nothing for {told(exercises)}, only notebooks of other lessons")
+        for name in counted:
             plain_name(name)
             files[name] = content_below(top, name, left)
             left -= len(files[name])
@@ -218,7 +227,9 @@ def snapshot(entry: Entry, exercises=()) -> dict[str, bytes]:
 
 
 def of_lessons(names: list[str], exercises) -> list[str]:
-    """The names without those in folders that hold notebooks of lessons, but of none with one of these exercises."""
+    """The names without those in folders that hold notebooks of lessons, but of none with one of these exercises; none at all
+    where notebooks of other lessons are all that is left. Beside another file they stay: whose answers are in it is not known.
+    """
     asked = {notebook_name(lesson_of(name)) for name in exercises}
     lessons = {notebook_name(lesson) for lesson in course()["lessons"]}
     found: dict[str, set] = {}
@@ -226,7 +237,13 @@ def of_lessons(names: list[str], exercises) -> list[str]:
         folder, _, file = name.rpartition("/")
         found.setdefault(folder, set()).add(file)
     others = {folder for folder, files in found.items() if folder and asked and files & lessons and not files & asked}
-    return [name for name in names if not others & {str(above) for above in PurePosixPath(name).parents}]
+    left = [name for name in names if not others & {str(above) for above in PurePosixPath(name).parents}]
+    return left if not asked or set(left) - (lessons - asked) else []
+
+
+def told(exercises) -> str:
+    lessons = sorted({lesson_of(name)["number"] for name in exercises})
+    return f"lesson {lessons[0]}" if len(lessons) == 1 else "the lessons that are graded"
 
 
 def names_below(folder: int, count, prefix: str = "", depth: int = 1):

@@ -1,13 +1,14 @@
 """Results as Markdown, for the page of a job: what a student wrote stands in code alone, where nothing of it is markup."""
 
 import re
+from collections import Counter
 
 from autograder.result import points
 from autograder.show import MARKS, WORDS, safe
 
+from .results import in_words, standing
 from .student_page import AS_ABOVE, NOT_SHOWN, Row, Section, section
 
-STATES = ("graded", "refused", "not_graded")
 LARGEST = 900_000  # bytes; the page of a job on GitHub takes 1 MiB of a step
 CUT = "\nThe rest does not fit on this page: it is in feedback.html of each submission.\n"
 
@@ -23,14 +24,14 @@ def as_markdown(results: list[dict]) -> str:
     shown = [section(name, exercise) for name, exercise in result["exercises"].items()]
     wrong = [of_exercise(each) for each in shown if not each.whole and not each.absent]
     said = of_questions(result["questions"])
-    return within(LARGEST, [heading(results), of_exercises(shown), *([said] if said else []), *wrong])
+    reason = [block(result["reason"])] if result["reason"] else []
+    return within(LARGEST, [heading(results), *reason, of_exercises(shown), *([said] if said else []), *wrong])
 
 
 def heading(results) -> str:
     if len(results) == 1 and results[0]["state"] == "graded":
         return f"# {earned_by(results[0])} points\n"
-    counts = [f"{sum(r['state'] == state for r in results)} {state.replace('_', ' ')}" for state in STATES]
-    return f"# {len(results)} submissions: {', '.join(counts)}\n"
+    return f"# {in_words(Counter(map(standing, results)))}\n"
 
 
 def earned_by(result: dict) -> str:
@@ -42,7 +43,7 @@ def of_class(results) -> str:
     lines = ["| submission | result | points |", "|---|---|---:|"]
     for result in results:
         got = "none yet" if result["state"] == "not_graded" else earned_by(result)
-        lines.append(f"| {code(result['submission'])} | {result['state'].replace('_', ' ')} | {got} |")
+        lines.append(f"| {code(result['submission'])} | {standing(result).replace('_', ' ')} | {got} |")
     reasons = [f"{result['submission']}: {result['reason']}" for result in results if result["reason"]]
     return "\n".join([*lines, *(["", block("\n".join(reasons))] if reasons else []), ""])
 

@@ -93,10 +93,9 @@ def with_progress(items, what):
 def told(summary: dict, out: Path) -> str:
     from autograder.result import points
 
-    lines = [
-        f"{summary['submissions']} submissions: {summary['graded']} graded, {summary['refused']} refused, "
-        f"{summary['not_graded']} not graded."
-    ]
+    from .results import STANDINGS, in_words
+
+    lines = [f"{in_words({standing: summary[standing] for standing in STANDINGS})}."]
     if summary["points"]:
         lines.append(f"Points: mean {points(summary['points']['mean'])}, median {points(summary['points']['median'])}.")
     if summary["alike"]:

@@ -1,4 +1,7 @@
-"""What `grade` left in a results folder, read back. A file that is not as `grade` writes it is passed over, not trusted."""
+"""What `grade` left in a results folder, read back. A file that is not as `grade` writes it is passed over, not trusted.
+
+A graded result with a `reason` is that of somebody who handed in nothing for what was graded: all exercises are missing.
+"""
 
 import json
 import os
@@ -10,6 +13,7 @@ from autograder.result import SCHEMA
 from rlhf_core.course import exercise_names, lesson_of, questions
 from rlhf_core.errors import UsageError
 
+STANDINGS = ("not_graded", "refused", "no_submission", "graded")  # of submissions; those that need most to be done come first
 LARGEST = 8 * 2**20  # bytes of a file; a result of the whole course has about a tenth of one MiB
 
 
@@ -32,6 +36,19 @@ def folders_of(out: Path) -> list[Path]:
 def read_result(folder: Path) -> dict:
     """result.json, as DESIGN.md and `result.as_data` have it, with `questions` in any case. Raises NotOurs."""
     return checked(read_json(folder / "result.json"))
+
+
+def standing(result: dict) -> str:
+    """The state of a result, or "no_submission" where nothing was handed in for what was graded."""
+    nothing = result["state"] == "graded" and result["reason"] is not None
+    return "no_submission" if nothing else result["state"]
+
+
+def in_words(counts: dict[str, int]) -> str:
+    """counts: of submissions, by standing."""
+    said = [f"{counts[each]} {each.replace('_', ' ')}" for each in ("graded", "refused", "not_graded")]
+    said += [f"{counts['no_submission']} with nothing handed in"] if counts["no_submission"] else []
+    return f"{sum(counts.values())} submissions: {', '.join(said)}"
 
 
 def read_answers(folder: Path) -> dict[str, dict[str, str]]:

@@ -8,12 +8,15 @@ from pathlib import Path
 
 import autograder
 import rlhf_core
+from autograder.driver.loading import Submission
 from autograder.driver.reading import Refused
-from autograder.result import as_data
+from autograder.engine import not_runnable
+from autograder.report import exercise_data
+from autograder.result import as_data, question_data
 from rlhf_core.course import course
 
 from .grade import Seeds
-from .intake import Entry, content_hash, snapshot
+from .intake import Entry, NothingHandedIn, content_hash, snapshot
 from .job import Settings
 from .journal import Journal, key_of
 
@@ -63,7 +66,8 @@ class Run:
             files = snapshot(entry, self.settings.exercises)
         except Refused as refusal:
             before = self.journal.result(entry.folder)
-            result = self.refuse(entry, str(refusal))
+            as_result = self.nothing if isinstance(refusal, NothingHandedIn) else self.refuse
+            result = as_result(entry, str(refusal))
             known.append((result, result == before))
             return None
         except OSError as error:  # of the machine, such as a disk that cannot be read
@@ -82,7 +86,7 @@ class Run:
     def attempt(self, entry, digest) -> int:
         """1 for what a student handed in first; each change after a result gets other inputs, as feedback may show some."""
         before = self.journal.result(entry.folder)
-        if before is None or before.get("state") != "graded":
+        if before is None or before.get("state") != "graded" or before.get("reason") is not None:
             return 1 if before is None else attempt_of(before)
         return attempt_of(before) + (before.get("submission_hash") != digest)
 
@@ -114,6 +118,15 @@ class Run:
 
     def refuse(self, entry, reason) -> dict:
         result = as_data(entry.name, reason, {}, **self.facts(None, 1, 0.0)) | {"max_points": self.most()}
+        self.journal.write(entry.folder, result, {}, {}, "")
+        return result
+
+    def nothing(self, entry, reason) -> dict:
+        """The result of a student who handed in nothing for these exercises: 0 points, and the reason beside them."""
+        names, empty = self.settings.exercises, Submission(entry.name)
+        exercises = {name: exercise_data(not_runnable(name, empty.problem(name), hidden=True)) for name in names}
+        facts = self.facts(None, self.attempt(entry, None), 0.0) | {"questions": question_data(names, {})}
+        result = as_data(entry.name, None, exercises, **facts) | {"reason": reason}
         self.journal.write(entry.folder, result, {}, {}, "")
         return result
 

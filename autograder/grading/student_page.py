@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from rlhf_core.course import course
 
 from .page import render
+from .results import standing
 
 TIERS = {
     "A": "a sandbox with name spaces of its own, without network",
@@ -61,6 +62,7 @@ def student_page(result: dict, written: dict[str, str] | None = None) -> bytes:
     return render(
         "student.html.j2",
         result=result,
+        standing=standing(result),
         lessons=[(lesson, Sum(found)) for lesson, found in lessons if found],
         questions=result.get("questions", {}),
         written=written or {},

@@ -7,6 +7,8 @@ import numpy as np
 from autograder.bank import wrong_answers
 from rlhf_core.course import exercise_names, lesson_of
 
+from .results import STANDINGS, standing
+
 SLOWEST = 10  # submissions that are named
 BARS = 10  # of the histogram
 
@@ -79,7 +81,7 @@ def diagnosis_of(exercise: dict) -> str | None:
 
 def summary(results: list[dict], pairs=(), skipped=None) -> dict:
     """results: `brief` ones.  pairs: `similar.Pair`.  skipped: by folder, why its result was not read."""
-    in_state = {state: [r for r in results if r["state"] == state] for state in ("graded", "refused", "not_graded")}
+    in_state = {state: [r for r in results if standing(r) == state] for state in STANDINGS}
     points = [result["points"] for result in in_state["graded"]]
     names = {name for result in results for name in result["exercises"]}
     most = max((result["max_points"] for result in results), default=0.0)
@@ -104,13 +106,14 @@ def summary(results: list[dict], pairs=(), skipped=None) -> dict:
             }
             for pair in pairs
         ],
-        "reasons": {state: reasons(in_state[state]) for state in ("refused", "not_graded")},
+        "reasons": {state: reasons(in_state[state]) for state in STANDINGS if state != "graded"},
         "skipped": skipped or {},
     }
 
 
 def reasons(results) -> list[dict]:
-    """Of those that have no points, which and why; of a submission that was graded in part, the exercises that were not."""
+    """Of those that were not graded, or had nothing to grade, which and why; of one that was graded in part, which exercises
+    were not."""
     found = []
     for result in results:
         left = [name for name, exercise in result["exercises"].items() if exercise["state"] == "not_graded"]

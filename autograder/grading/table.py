@@ -2,9 +2,10 @@
 
     submission, state, reason, points, max_points, then for each exercise and each written question NAME and NAME_state
 
-state is graded, refused or not_graded; NAME_state is graded, missing, not_graded, needs_manual_grading (of a question), or
-empty where nothing could be read. Numbers are numbers: the points of what was graded, 0 for what is missing. A cell is empty
-where there is no number yet, so that nobody gets a 0 for what was refused or not graded. `points` are those of the exercises.
+state is graded, refused, not_graded, or no_submission (work, but none of what is graded: all of that is missing). NAME_state is
+graded, missing, not_graded, needs_manual_grading (of a question), or empty where nothing could be read. Numbers are numbers:
+the points of what was graded, 0 for what is missing. A cell is empty where there is no number yet, so that nobody gets a 0 for
+what was refused or not graded. `points` are those of the exercises.
 """
 
 import csv
@@ -12,6 +13,8 @@ import io
 import unicodedata
 
 from rlhf_core.course import exercise_names, questions
+
+from .results import standing
 
 FORMULA = ("=", "+", "-", "@")  # what makes a spreadsheet run a cell; in some languages their wide forms do, too
 
@@ -29,7 +32,7 @@ def as_csv(results: list[dict]) -> bytes:
 
 
 def row(result, names) -> list:
-    facts = [inert(result["submission"]), result["state"], inert(result["reason"] or "")]
+    facts = [inert(result["submission"]), standing(result), inert(result["reason"] or "")]
     points = result["points"] if result["state"] == "graded" else ""
     return [*facts, points, result["max_points"], *(cell for name in names for cell in cells(result, name))]
 

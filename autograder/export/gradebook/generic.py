@@ -4,24 +4,28 @@ from autograder.grading.table import inert
 from autograder.result import points
 from rlhf_core.course import questions
 
-from .grades import ABSENT, Grade
+from .grades import ABSENT, GRADED, TO_MARK, Grade
 from .matching import Match, absent
 from .roster import Roster
 from .table import as_csv
 
 
-def generic(grades: list[Grade], roster: Roster | None, found: Match) -> bytes:
-    """A row for each submission, and for each student of the roster without one."""
+def generic(grades: list[Grade], roster: Roster | None, found: Match, gradebook: bool) -> bytes:
+    """A row for each submission, and for each student of the roster without one; gradebook: with what only formgrader gives."""
     asked = asked_of(grades)
     columns = [column for name in asked for column in (name, f"{name}_comment")]
     header = ["submission", "student", "id", "state", "reason", "automatic_points", "automatic_max_points", *columns]
-    rows = [[*header, "total", "max_total"]]
+    rows = [[*header, *(["by_hand", "late_penalty"] if gradebook else []), "total", "max_total"]]
     place_of = {id(grade): place for place, grade in found.rows.items()}
     for grade in grades:
         person = who(roster, place_of[id(grade)]) if id(grade) in place_of else ["", ""]
         marks = [cell for name in asked for cell in cells(grade, name)]
         row = [inert(grade.submission), *person, grade.state, inert(grade.reason), grade.automatic_points]
-        row += [points(grade.automatic_max), *marks, grade.total, points(grade.automatic_max + sum(asked.values()))]
+        row += [points(grade.automatic_max), *marks]
+        if gradebook:
+            given = (grade.given.by_hand, grade.given.late_penalty)
+            row += [points(each) if grade.state in (GRADED, TO_MARK) else "" for each in given]
+        row += [grade.total, points(grade.automatic_max + sum(asked.values()))]
         rows.append(row)
     for place in absent(roster, found) if roster else ():
         rows.append(["", *who(roster, place), ABSENT, *[""] * (len(rows[0]) - 4)])

@@ -1,14 +1,15 @@
 """The grade of a submission, from its result and the marks that a person gave."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from autograder.grading.results import NotOurs, folders_of, read_result
+from autograder.grading.results import NotOurs, folders_of, read_result, standing
 from autograder.result import points
 from rlhf_core.course import course, lesson_of
 
 GRADED, TO_MARK, REFUSED, NOT_GRADED, ABSENT = "graded", "needs manual grading", "refused", "not graded", "no submission"
-STATES = {"graded": GRADED, "refused": REFUSED, "not_graded": NOT_GRADED}
+BEHIND = "not in the gradebook"
+STATES = {"graded": GRADED, "refused": REFUSED, "not_graded": NOT_GRADED, "no_submission": ABSENT}
 
 
 @dataclass(frozen=True)
@@ -20,11 +21,25 @@ class Mark:
 
 
 @dataclass(frozen=True)
+class Given:
+    """What a person gave for a submission.
+
+    marks: by written question.  by_hand: what scores by hand and extra credit add to the points of the exercises.
+    late_penalty: points that are taken off.  again: the exercises whose score by hand waits for another look.
+    """
+
+    marks: dict[str, Mark] = field(default_factory=dict)
+    by_hand: float = 0.0
+    late_penalty: float = 0.0
+    again: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Grade:
     """A submission.
 
     asked: by written question its points.  marks: what is known of these, 0 where nothing was handed in; none of a submission
-    that was refused or not graded.  automatic_only: whether the platforms get the points of the exercises alone.
+    that has no grade.  automatic_only: whether the platforms get the points of the exercises alone.
     """
 
     submission: str
@@ -34,20 +49,24 @@ class Grade:
     automatic_max: float
     asked: dict[str, float]
     marks: dict[str, Mark]
+    given: Given
     folder: Path
     automatic_only: bool
 
     @property
     def to_mark(self) -> list[str]:
-        return [name for name in self.asked if name not in self.marks]
+        return [*(name for name in self.asked if name not in self.marks), *self.given.again]
 
     @property
     def automatic_points(self) -> str:
-        return points(self.automatic) if self.state in (GRADED, TO_MARK) else ""
+        return points(self.automatic) if self.state in (GRADED, TO_MARK, BEHIND) else ""
 
     @property
     def total(self) -> str:
-        return points(self.automatic + sum(mark.points for mark in self.marks.values())) if self.state == GRADED else ""
+        if self.state != GRADED:
+            return ""
+        earned = self.automatic + self.given.by_hand + sum(mark.points for mark in self.marks.values())
+        return points(max(0.0, earned - self.given.late_penalty))
 
     @property
     def entered(self) -> str:
@@ -76,21 +95,23 @@ def read_results(folder: Path) -> tuple[list[dict], dict[str, str]]:
     return results, unread
 
 
-def grade_of(result: dict, marks: dict[tuple[str, str], Mark], automatic_only: bool) -> Grade:
-    """marks: by submission and question."""
-    name, asked, state, known = result["submission"], result["questions"], STATES[result["state"]], {}
-    if state == GRADED:
-        known = {question: Mark(0.0) for question, each in asked.items() if each["state"] == "missing"}
-        known |= {question: marks[name, question] for question in asked if (name, question) in marks}
-        state = TO_MARK if len(known) < len(asked) else GRADED
+def grade_of(result: dict, given: Given | None, automatic_only: bool) -> Grade:
+    """given: None where a gradebook should say it, and does not have this result."""
+    asked, state, known = result["questions"], STATES[standing(result)], {}
+    if state == GRADED and given is None:
+        state = BEHIND
+    elif state == GRADED:
+        known = {question: Mark(0.0) for question, each in asked.items() if each["state"] == "missing"} | given.marks
+        state = TO_MARK if len(known) < len(asked) or given.again else GRADED
     return Grade(
-        submission=name,
+        submission=result["submission"],
         state=state,
         reason=result["reason"] or "",
         automatic=result["points"],
         automatic_max=result["max_points"],
         asked={question: each["max_points"] for question, each in asked.items()},
         marks=known,
+        given=given or Given(),
         folder=result["folder"],
         automatic_only=automatic_only,
     )

@@ -23,6 +23,9 @@ def told(grades: list[Grade], roster: Roster | None, found: Match) -> str:
             f"The roster has {points(most)} points for this assignment, and these results have {points(ours)}: change it in "
             f"{roster.platform.name} before you upload. Points are entered as they are."
         )
+    for grade in found.rows.values():
+        if most is not None and grade.entered and float(grade.entered) > most:
+            lines.append(f"  more than the {points(most)} points of the roster: {grade.submission} with {grade.entered}")
     return "\n".join(safe(line).replace("\n", " ") for line in lines)
 
 

@@ -13,17 +13,24 @@ def add(platforms):
         "nbgrader",
         help="a course for nbgrader, and points and comments in its gradebook",
         description="Without --results: make an nbgrader course in COURSE_DIR, one assignment for each lesson with exercises. "
-        "With --results: put what `rlhf-course grade` found into its gradebook. Exit codes: 0 done, 1 something was left out, "
-        "and is named, 2 usage.",
-        epilog="example: rlhf-course export nbgrader rlhf-2026 --lessons 1,4-6\n"
+        "With --results: put what `rlhf-course grade` found into its gradebook. What the folder was made with is remembered: a "
+        "second time COURSE_DIR alone will do. Exit codes: 0 done, 1 something was left out, and is named, 2 usage.",
+        epilog="example: rlhf-course export nbgrader rlhf-2026 --lessons 1,4-6 --repository your-name/your-course\n"
         "example: rlhf-course grade rlhf-2026/submitted --lesson 5 --out results-05 --official\n"
         "example: rlhf-course export nbgrader rlhf-2026 --results results-05",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("course", type=Path, metavar="COURSE_DIR", help="the folder of the nbgrader course")
-    parser.add_argument("--lessons", metavar="LIST", help="which lessons become assignments, such as 1,4-6; without it, all")
-    parser.add_argument("--course-id", default="rlhf", metavar="NAME", help="the name of the course; rlhf")
+    parser.add_argument(
+        "--lessons", metavar="LIST", help="which lessons become assignments, such as 1,4-6, beside those in the folder; all"
+    )
+    parser.add_argument("--course-id", metavar="NAME", help="the name of the course; rlhf")
     parser.add_argument("--exchange", type=Path, metavar="DIR", help="nbgrader's exchange, where it is not in its usual place")
+    parser.add_argument(
+        "--repository",
+        metavar="OWNER/NAME",
+        help="your own on GitHub, as for rlhf-course publish: badge and first cell lead to its branch student",
+    )
     parser.add_argument("--results", type=Path, metavar="DIR", help="results of rlhf-course grade, for the gradebook")
     parser.add_argument("--assignment", metavar="NAME", help="with --results: only this assignment, such as lesson-05")
     parser.set_defaults(execute=execute)
@@ -32,19 +39,30 @@ def add(platforms):
 def execute(args) -> int:
     if args.assignment is not None and args.results is None:
         raise UsageError("--assignment goes with --results: which lessons become assignments is said by --lessons")
-    if args.results is not None and (args.lessons is not None or args.exchange is not None):
-        raise UsageError("--results puts points into a course that is there: leave out --lessons and --exchange")
+    exchange = None if args.exchange is None else str(args.exchange.resolve())
+    chosen = {"course_id": args.course_id, "exchange": exchange, "repository": args.repository}
+    if args.results is not None and any(each is not None for each in (args.lessons, *chosen.values())):
+        raise UsageError(
+            "--results puts points into a course that is there: leave out --lessons, --course-id, --exchange and --repository"
+        )
+    if args.repository is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9-]*/[\w.-]+", args.repository, re.ASCII):
+        raise UsageError(f"--repository is OWNER/NAME, as on GitHub, and not {args.repository!r}")
+    must_be_installed()
+    if args.results is None:
+        from .folder import make
+
+        return make(args.course, None if args.lessons is None else lessons_in(args.lessons), **chosen)
+    from .push import push
+
+    return push(args.course, args.results, args.assignment)
+
+
+def must_be_installed():
+    """Raises UsageError without nbgrader."""
     try:
         import nbgrader  # noqa: F401
     except ImportError as error:
         raise UsageError(f"nbgrader is not installed ({error}): pip install 'rlhf-course[test]'") from error
-    if args.results is None:
-        from .folder import make
-
-        return make(args.course, lessons_in(args.lessons), args.course_id, args.exchange)
-    from .push import push
-
-    return push(args.course, args.results, args.assignment)
 
 
 def lessons_in(text: str | None) -> list[dict]:

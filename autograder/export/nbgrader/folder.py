@@ -7,15 +7,19 @@ stands the rubric, which it replaces.
 
 import hashlib
 import json
+import re
 from pathlib import Path
 
-from rlhf_core.course import WRITE_HERE, notebook_name
+from rlhf_core.course import WRITE_HERE, course, notebook_name
 from rlhf_core.errors import CourseError, UsageError
 
 from ...grading.journal import as_json, atomic_write
+from . import lessons_in
 
 REPOSITORY = Path(__file__).parents[3]
-MADE = ".rlhf-course.json"  # what was written here, as sha256 by path: how a change of the instructor's is told
+# What the course was made with, for the next time, and what was written, as sha256 by path: how a change of the instructor's
+# is told.
+MADE = ".rlhf-course.json"
 BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
 
 CONFIG = """\
@@ -38,17 +42,29 @@ c.ExchangeFactory.collect = "autograder.export.nbgrader.collect.Collect"
 """
 
 
-def make(folder: Path, lessons: list[dict], course_id: str, exchange: Path | None) -> int:
-    """Write the course, or bring it up to date. A file that the instructor has changed is left alone, and named; exit code."""
+def make(folder: Path, lessons: list[dict] | None, **chosen) -> int:
+    """Write the course, or bring it up to date. A file that the instructor has changed is left alone, and named; exit code.
+
+    lessons: those that are wanted beside those in the folder; None: these alone, and all in a new folder.  chosen: course_id,
+    exchange, repository; what is None is as it was the last time.
+    """
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{str(folder)!r} is a file: name a folder for the course")
     root = folder.resolve()
-    names = [f"lesson-{lesson['number']:02d}" for lesson in lessons]
-    files = {"nbgrader_config.py": config(root, course_id, exchange).encode()}
-    for name, lesson in zip(names, lessons, strict=True):
-        files[f"source/{name}/{notebook_name(lesson)}"] = source(lesson)
-    kept = update(root, files)
-    print(f"{len(names)} assignments in {folder}: {', '.join(names)}")
+    made = {"options": {}, "files": {}} | (json.loads((root / MADE).read_bytes()) if (root / MADE).exists() else {})
+    options = {"course_id": "rlhf", "exchange": None, "repository": None} | made["options"]
+    options |= {name: value for name, value in chosen.items() if value is not None}
+
+    there = [each for each in lessons_in(None) if source_name(each) in made["files"] and (root / source_name(each)).exists()]
+    wanted = [each for each in lessons_in(None) if each in there or each in (lessons or [])] or lessons_in(None)
+    files = {"nbgrader_config.py": config(root, options["course_id"], options["exchange"]).encode()}
+    files |= {source_name(lesson): source(lesson, options["repository"]) for lesson in wanted}
+    kept = update(root, files, made["files"])
+    atomic_write(root / MADE, as_json({"options": options, "files": made["files"]}))
+
+    names = [assignment_name(lesson) for lesson in wanted]
+    print(f"{len(names)} assignment{'s' * (len(names) != 1)} in {folder}: {', '.join(names)}")
+    print(told_of_first_cell(options["repository"]))
     if kept:
         print("Left as they are, since they were changed or are not from here; move them away for the newer ones:")
         print("\n".join(f"  {name}" for name in kept))
@@ -57,17 +73,35 @@ def make(folder: Path, lessons: list[dict], course_id: str, exchange: Path | Non
     return 0
 
 
-def config(root: Path, course_id: str, exchange: Path | None) -> str:
-    line = "" if exchange is None else f"c.Exchange.root = {str(exchange.resolve())!r}\n"
+def assignment_name(lesson: dict) -> str:
+    return f"lesson-{lesson['number']:02d}"
+
+
+def source_name(lesson: dict) -> str:
+    return f"source/{assignment_name(lesson)}/{notebook_name(lesson)}"
+
+
+def config(root: Path, course_id: str, exchange: str | None) -> str:
+    line = "" if exchange is None else f"c.Exchange.root = {exchange!r}\n"
     return CONFIG.format(course_id=course_id, root=str(root), exchange=line, text_stub=WRITE_HERE)
 
 
-def update(root: Path, files: dict[str, bytes]) -> list[str]:
+def told_of_first_cell(repository: str | None) -> str:
+    if repository is not None:
+        return f"The first cell of the lessons installs the branch student of {repository}."
+    branch = course().get("branch", "main")
+    return (
+        f"The first cell of the lessons installs {course()['repository']} (branch {branch}), which has the answers in it: "
+        "for your student edition (rlhf-course publish) run this again with --repository OWNER/NAME."
+    )
+
+
+def update(root: Path, files: dict[str, bytes], made: dict[str, str]) -> list[str]:
     """Write the files whose place is free or holds what was written before. Returns the names of the others.
 
-    Where there is nothing newer than what was written before, what the instructor made of it stands, and is not named.
+    made: by name the sha256 of what was written before, brought up to date here. Where there is nothing newer than that, what
+    the instructor made of it stands, and is not named.
     """
-    made = json.loads((root / MADE).read_bytes()) if (root / MADE).exists() else {}
     kept = []
     for name, content in files.items():
         path, new = root / name, digest(content)
@@ -79,7 +113,6 @@ def update(root: Path, files: dict[str, bytes]) -> list[str]:
             path.parent.mkdir(parents=True, exist_ok=True)
             atomic_write(path, content)
         made[name] = new
-    atomic_write(root / MADE, as_json(made))
     return kept
 
 
@@ -90,8 +123,9 @@ def digest(content: bytes) -> str:
 # A source
 
 
-def source(lesson: dict) -> bytes:
-    """The source notebook of a lesson. Raises CourseError in an edition of the course without answers."""
+def source(lesson: dict, repository: str | None = None) -> bytes:
+    """The source notebook of a lesson, which leads to the student edition in this repository, or to where the course is from.
+    Raises CourseError in an edition of the course without answers."""
     import nbformat
 
     folders = [REPOSITORY / "lessons", REPOSITORY / "solutions" / "notebooks"]
@@ -101,7 +135,18 @@ def source(lesson: dict) -> bytes:
         raise CourseError(
             f"there is no {error.filename}: an nbgrader course is made from a clone of the solutions edition, pip's is without"
         ) from error
-    return (nbformat.writes(with_solutions(lesson_, solved)) + "\n").encode()
+    notebook = with_solutions(lesson_, solved)
+    if repository is not None:
+        for cell in notebook.cells[:2]:  # the badge, and what installs the course
+            cell.source = led_to(cell.source, repository)
+    return (nbformat.writes(notebook) + "\n").encode()
+
+
+def led_to(text: str, repository: str) -> str:
+    """The text of one of the first two cells with the branch `student` of a repository in the place of the course's own."""
+    text = re.sub(r"/github/[\w.-]+/[\w.-]+/blob/[^/]+/", f"/github/{repository}/blob/student/", text)
+    cloned = r'"--depth", "1",( "--branch", "[^"]+",)? "https://github\.com/[^"]+"'
+    return re.sub(cloned, f'"--depth", "1", "--branch", "student", "https://github.com/{repository}"', text)
 
 
 def with_solutions(lesson, solved):

@@ -20,7 +20,7 @@ from sqlalchemy.exc import OperationalError
 from autograder.driver.reading import Refused
 from autograder.grading.intake import Entry, content_hash, snapshot, submissions
 from autograder.grading.journal import write_if_changed
-from autograder.grading.results import NotOurs, folders_of, read_result
+from autograder.grading.results import NotOurs, folders_of, read_result, standing
 from autograder.show import safe
 from rlhf_core.course import course, lesson_of, notebook_name
 from rlhf_core.errors import CourseError, UsageError
@@ -260,20 +260,25 @@ def record(app, gradebook, assignment: str, submission: Submission) -> bool:
     return found.needs_manual_grade
 
 
+def unread(result: dict) -> bool:
+    """Whether nothing was read of what lies in `submitted/`: it was refused, or holds work for other lessons alone."""
+    return standing(result) in ("refused", "no_submission")
+
+
 def set_points(grade, submission: Submission):
     """The points of a cell, None where a person has to look: at what is not graded, and at a written answer."""
     result = submission.result
     exercise = result["exercises"].get(grade.name.removeprefix(CHECK)) if grade.name.startswith(CHECK) else None
     question = result.get("questions", {}).get(grade.name)
     points = None
-    if result["state"] != "refused" and exercise is not None and exercise["state"] != "not_graded":
+    if not unread(result) and exercise is not None and exercise["state"] != "not_graded":
         if grade.max_score != exercise["max_points"]:
             raise CourseError(
                 f"{grade.name} has {grade.max_score:g} points in the gradebook and {exercise['max_points']:g} in the results: "
                 "change them in course.toml, then make and generate the assignment again; nothing was written"
             )
         points = exercise["points"]
-    elif result["state"] != "refused" and question is not None and question["state"] == "missing":
+    elif not unread(result) and question is not None and question["state"] == "missing":
         points = 0.0
     if grade.manual_score is None:
         grade.needs_manual_grade = points is None
@@ -284,7 +289,7 @@ def set_points(grade, submission: Submission):
 
 def block_for(name: str, result: dict) -> str | None:
     """What the checks said about the answer in this cell; None for a cell that holds none."""
-    if result["state"] == "refused" or not result["exercises"]:
+    if unread(result) or not result["exercises"]:
         return comment.not_graded(name, result["reason"] or "no reason is known")
     return comment.block(name, result["exercises"][name]) if name in result["exercises"] else None
 
