@@ -96,6 +96,30 @@ def test_where_the_course_comes_from(tmp_path):
     assert next(step["with"]["ref"] for step in student if step.get("with", {}).get("path") == "course") == "student"
 
 
+def test_what_students_need_no_secret_for_holds_none(tmp_path):
+    bare, visible = exported(tmp_path / "bare"), exported(tmp_path / "visible", "--checks", "visible")
+    assert bare == exported(tmp_path / "all", "--checks", "all")
+    assert "secrets." in json.dumps(bare) and "secrets." not in json.dumps(visible)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_it_says_which_kind_was_made_and_names_the_others(mode, tmp_path):
+    said = cli("export", "actions", "--out", tmp_path, *MODES[mode]).stdout.splitlines()
+    begins = {
+        "visible": "Feedback (--checks visible): ",
+        "class": "Marks (--class): ",
+        "all": "All checks (--checks all, ",
+    }
+    assert len(said) == 2 and said[1].startswith(begins[mode])
+    assert all(option in said[1] for option in ("--checks visible", "--checks all", "--class"))
+    assert ("COURSE_SEED" in said[0]) == (mode != "visible")
+
+
+def test_the_guide_knows_the_kinds():
+    opening = (ROOT / "docs" / "actions.md").read_text().partition("\n## ")[0]
+    assert opening.index("--checks visible`") < opening.index("--class`") < opening.index("--checks all`")
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -14,26 +14,37 @@ from .bundle import add_torch_index
 TEMPLATES = Path(__file__).parent / "templates"
 MARK = "# Written by: rlhf-course export actions."
 ABOUT = {
-    "all": "Grades a push with all checks. Secrets: COURSE_SEED, and COURSE_TOKEN where the course is private.",
-    "visible": "Checks a push with the visible checks. Needs no secret.",
+    "visible": "Checks each push with the visible checks. Needs no secret.",
     "class": "Grades the repositories in students.txt. Secrets: COURSE_SEED, STUDENTS_TOKEN, and COURSE_TOKEN where needed.",
+    "all": "Grades each push with all checks. Secrets: COURSE_SEED, and COURSE_TOKEN where the course is private.",
+}
+MEANS = {
+    "visible": "Feedback (--checks visible): students' repositories get no secret, no hidden check, no answer; what they show "
+    "is no mark. For marks: --class; for all checks in students' repositories, where they can be read: --checks all.",
+    "class": "Marks (--class): for a private repository of yours, which no student can read or change. For feedback in "
+    "students' repositories: --checks visible, or --checks all, where students can read the hidden checks.",
+    "all": "All checks (--checks all, the default): each student can read the seed, the hidden checks and the answers, and "
+    "write any number of points. Without that: --checks visible for feedback, --class for marks.",
 }
 
 
 def add(platforms):
     parser = platforms.add_parser(
         "actions",
-        help="a GitHub Actions workflow that grades a push",
+        help="a GitHub Actions workflow that grades each push, or a class",
         description="Write DIR/.github/workflows/grade.yml. Points and messages go to the page of the job. In a student's own "
-        "repository that student can read every secret and change the workflow: points that count come from --class, in a "
-        "repository of yours. Exit codes: 0 done, 1 it failed, 2 usage.",
+        "repository that student can read every secret and change the workflow: feedback without a secret comes from --checks "
+        "visible, points that count from --class, in a repository of yours. Exit codes: 0 done, 1 it failed, 2 usage.",
         epilog="example: rlhf-course export actions --checks visible --out template-repository",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--out", type=Path, default=Path(), metavar="DIR", help="the repository's folder; default: this one")
     where = parser.add_mutually_exclusive_group()
     where.add_argument(
-        "--checks", choices=("all", "visible"), default="all", help="visible: of the student edition, without secrets"
+        "--checks",
+        choices=("all", "visible"),
+        default="all",
+        help="all (default): students can read the hidden checks, too; visible: of the student edition, without secrets",
     )
     where.add_argument(
         "--class", action="store_true", dest="whole_class", help="for your own repository: grades those listed in students.txt"
@@ -74,6 +85,7 @@ def execute(args) -> int:
     except OSError as error:
         raise CourseError(f"{str(path)!r} could not be written: {error.strerror}") from error
     print(f"{path} is written. {ABOUT[mode_of(args)]}")
+    print(MEANS[mode_of(args)])
     return 0
 
 
