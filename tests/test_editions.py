@@ -39,7 +39,9 @@ from rlhf_core.cli import main
 from rlhf_core.course import course, exercise_names, notebook_name
 from rlhf_core.errors import CourseError
 from rlhf_core.source import is_stub
+from solutions.build import answer_of
 from solutions.publish import branches, editions, folders, records
+from solutions.publish.command import released
 from solutions.publish.editions import File
 
 from .test_pipeline import SHORT
@@ -468,6 +470,17 @@ def test_only_what_students_get(student):
     assert 100_000 < shipped < 6 * 2**20
 
 
+def test_its_pages_name_no_file_that_it_lacks(student):
+    parents = {parent.as_posix() for name in editions.tracked() for parent in Path(name).parents} - {"."}
+    missing = {*editions.tracked(), *parents} - {*student} - {p.as_posix() for name in student for p in Path(name).parents}
+    named = set()
+    for page in (name for name in student if name.endswith(".md")):
+        for path, left_out in re.findall(r"`([\w/.-]+?)/?`( \(not in this edition\))?", student[page].content.decode()):
+            named.add(path)
+            assert path not in missing or left_out, (page, path)
+    assert {"rlhf_core", "solutions/pipeline"} <= named
+
+
 def test_its_lessons_have_no_solutions(student):
     for lesson in course()["lessons"]:
         cells = json.loads(student[f"lessons/{notebook_name(lesson)}"].content)["cells"]
@@ -646,6 +659,103 @@ def test_released_lessons_have_their_answers_and_no_others(student, tmp_path):
     assert "The reference answer to win_rate is not part of this edition" in borrowed.stderr
 
 
+def test_single_exercises_are_released():
+    files = editions.student(REPOSITORY, lessons=[2, 4], released=[1, "kl_exact"])
+    assert [name for name in files if name.startswith("solutions/answers/")] == [
+        f"solutions/answers/{name}.py" for name in ("__init__", "kl", "policy")
+    ]
+    released = ast.parse(files["solutions/answers/kl.py"].content).body
+    assert [node.name for node in released if isinstance(node, DEFINITIONS)] == ["kl_exact"]
+    assert '__all__ = ["gather_logprobs", "kl_exact", ' in files["solutions/answers/__init__.py"].content.decode()
+    first, second = (json.loads(files[f"lessons/{name}.ipynb"].content)["cells"] for name in ("02_reward", "04_kl"))
+    folded = [cell for cell in second if "<summary>The solution" in "".join(cell["source"])]
+    assert len(folded) == 1 and "@kl_exact.implement" in "".join(folded[0]["source"])
+    borrows = [any("run where you have written none" in "".join(cell["source"]) for cell in cells) for cells in (first, second)]
+    assert borrows == [False, True]
+    others = {name: file for name, file in files.items() if not name.startswith("solutions/")}
+    others["lessons/04_kl.ipynb"] = File(json.dumps([cell for cell in second if cell not in folded]).encode())
+    assert list(by_text(everything(others))) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("1,kl_exat", "did you mean kl_exact?"),
+        ("everything", "'everything' is no exercise"),
+        ("1,12", "from 0 to 10"),
+        ("1,", "''"),
+    ],
+)
+def test_what_is_released_has_to_be_there(words, said, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(["publish", "--release", words])
+    assert stopped.value.code == 2 and said in capsys.readouterr().err
+
+
+def half_a_day() -> tuple[list, dict[int, list[str]]]:
+    """The plan of docs/workshop.md: what is released, and by lesson what attendees write."""
+    page = (ROOT / "docs/workshop.md").read_text(encoding="utf-8")
+    plan = page.partition("half a day (")[2].partition("\n## ")[0]
+    written = {int(n): re.findall(r"`(\w+)`", names) for n, names in re.findall(r"\| lesson (\d+): ([^|]*`)", plan)}
+    return released(re.search(r"--release (\S+)", plan)[1]), written
+
+
+def run_lessons(folder: str):
+    """Run the notebooks of a folder from top to bottom, and print what was raised: [file, first line of the cell, error]."""
+    import json
+    from pathlib import Path
+
+    import nbformat
+    from nbclient import NotebookClient
+
+    raised = []
+    for path in sorted(Path(folder).glob("*.ipynb")):
+        notebook = nbformat.read(path, as_version=4)
+        NotebookClient(notebook, timeout=600, allow_errors=True, resources={"metadata": {"path": folder}}).execute()
+        for cell in notebook.cells:
+            for output in cell.get("outputs", []):
+                if output.output_type == "error":
+                    raised.append([path.name, cell.source.partition("\n")[0], f"{output.ename}: {output.evalue}"])
+    print(json.dumps(raised))
+
+
+def attend(plan, folder: Path) -> list:
+    """What is raised in the lessons of a workshop's plan, run where everybody writes what the plan says, and nothing else."""
+    given, written = plan
+    files = editions.student(REPOSITORY, lessons=written, released=given)
+    for name in [name for name in files if name.startswith("lessons/")]:
+        notebook = json.loads(files[name].content)
+        for cell in notebook["cells"]:
+            exercise = re.match(r"@(\w+)\.implement", "".join(cell["source"]))
+            if exercise and exercise[1] in itertools.chain(*written.values()):
+                cell["source"] = answer_of(exercise[1])
+        files[name] = File(json.dumps(notebook).encode())
+    folders.write_folder(files, folder / "student")
+    install(folder / "student", folder / "site")
+    runs = script(run_lessons, str(folder / "student/lessons"))
+    done = alone(folder / "site", "-c", runs, folder=folder, RLHF_COURSE_ANSWERS=str(folder / "answers"))
+    assert done.returncode == 0, done.stderr[-3000:]
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def test_the_half_day_of_the_workshop_runs(tmp_path):
+    """Its lessons, with what attendees write and the release list of the page."""
+    given, written = half_a_day()
+    assert list(written) == [2, 4, 6] and all(written.values())
+    assert attend((given, written), tmp_path) == []
+    kept = "\n".join(path.read_text() for path in (tmp_path / "answers").rglob("*.py"))
+    for name in itertools.chain(*written.values()):
+        assert re.search(rf"^(def|class) {name}\b", kept, re.MULTILINE), f"{name} did not pass its checks"
+
+
+def test_recording_says_how_long_it_takes(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(records, "CACHE", tmp_path / "cache")
+    first = records.records(["win_rate"])
+    assert re.search(r"Recording what the checks compare with, 1 of 1: about .* minutes", capsys.readouterr().err)
+    assert records.records(["win_rate"]) == first
+    assert capsys.readouterr().err == ""
+
+
 BORROWS = """
 import rlhf_core, torch
 from rlhf_core.evaluate import win_rate
@@ -790,11 +900,16 @@ def test_only_what_is_asked_for_is_pushed(repository, tmp_path, monkeypatch, cap
     for name in ("student", "solutions"):
         monkeypatch.setattr(editions, name, lambda *chosen: tiny)
     branches.git(tmp_path, "init", "--quiet", "--bare", "remote.git")
+    branches.git(tmp_path, "init", "--quiet", "--bare", "staff.git")
     branches.git(repository, "remote", "add", "origin", str(tmp_path / "remote.git"))
-    assert main(["publish", "--branches"]) == 0
-    assert branches.git(tmp_path / "remote.git", "branch", "--list") == ""
-    assert main(["publish", "--branches", "--push"]) == 0
-    assert branches.git(tmp_path / "remote.git", "branch", "--list").split() == ["solutions", "student"]
+
+    def pushed(*words):
+        assert main(["publish", "--branches", *words]) == 0
+        return [branches.git(tmp_path / name, "branch", "--list").split() for name in ("remote.git", "staff.git")]
+
+    assert pushed() == [[], []]
+    assert pushed("--push") == [["student"], []]
+    assert pushed("--push", "origin", "--push-solutions", str(tmp_path / "staff.git")) == [["student"], ["solutions"]]
     assert branches.git(repository, "ls-tree", "student", "run").startswith("100755")
 
 
@@ -848,7 +963,7 @@ def test_a_repository_has_an_owner_and_a_name(name, capsys):
     assert "OWNER/NAME" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("words", [["--zip", "--branches"], ["--push"], ["--to", "x", "--branches"]])
+@pytest.mark.parametrize("words", [["--zip", "--branches"], ["--push"], ["--push-solutions", "x"], ["--to", "x", "--branches"]])
 def test_what_does_not_go_together(words, capsys):
     with contextlib.suppress(SystemExit):
         assert main(["publish", *words]) == 2

@@ -762,7 +762,9 @@ def in_trl(method, **options):
 
 # %% tolerance=0.1
 if importlib.util.find_spec("trl") is None:
-    print("TRL is not installed here, so this part is left out. To have it: pip install trl==1.16.0")
+    print("TRL is not installed here, so this part is left out; all else works without it. To have it:")
+    print("%pip install trl==1.16.0, in a cell of its own. Then restart the kernel, as it replaces libraries that are in use,")
+    print("and begin at the top: your answers are kept.")
 else:
     print("                     rewards: largest   advantages: largest   theirs / yours,")
     print("            batch          difference            difference            median")

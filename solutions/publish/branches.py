@@ -60,8 +60,8 @@ def tree_of(repository: Path, files) -> str:
         return git(repository, "write-tree", environment=index).strip()
 
 
-def push(repository: Path, remote: str, branches):
-    git(repository, "push", remote, *(f"refs/heads/{branch}:refs/heads/{branch}" for branch in branches))
+def push(repository: Path, remote: str, branch: str):
+    git(repository, "push", remote, f"refs/heads/{branch}:refs/heads/{branch}")
 
 
 def git(folder: Path, *words, given: str | None = None, environment=None) -> str:

@@ -6,12 +6,12 @@ import re
 import sys
 from pathlib import Path
 
-from rlhf_core.course import course
+from rlhf_core.course import course, exercise_names, meant
 from rlhf_core.errors import CourseError, UsageError
 
 EXAMPLE = """\
 example: rlhf-course publish --repository your-name/your-course --to editions --zip
-         rlhf-course publish --repository your-name/your-course --branches --push origin
+         rlhf-course publish --repository your-name/your-course --branches --push class --release 1,2,kl_exact
          rlhf-course publish --workshop kit --for windows-3.12 --for macos-3.12"""
 
 
@@ -50,10 +50,14 @@ def publish(subparsers):
         "--lessons", type=numbers, metavar="N,N-N", help="the student edition has the notebooks of these lessons, such as 0-5"
     )
     parser.add_argument(
-        "--release", type=numbers, default=(), metavar="N,N-N",
-        help="the student edition has the answers of these lessons, whose deadline has passed: folded, and to be borrowed",
+        "--release", type=released, default=(), metavar="N,N-N,NAME",
+        help="the student edition has the answers of these lessons, whose deadline has passed, or of single exercises, such as "
+        "1,2,kl_exact: folded, and to be borrowed",
     )  # fmt: skip
-    parser.add_argument("--push", nargs="?", const="origin", metavar="REMOTE", help="push the two branches (default: origin)")
+    parser.add_argument(
+        "--push", nargs="?", const="origin", metavar="REMOTE", help="push the branch student, and only that (default: origin)"
+    )
+    parser.add_argument("--push-solutions", metavar="REMOTE", help="push the branch solutions, to where only staff looks")
     parser.set_defaults(execute=execute_publish)
 
 
@@ -67,6 +71,19 @@ def numbers(text: str) -> list[int]:
     return wanted
 
 
+def released(text: str) -> list:
+    """[1, 2, 'kl_exact'] from '1-2,kl_exact'."""
+    words = [word.strip() for word in text.split(",")]
+    lessons = [word for word in words if re.fullmatch(r"[\d-]+", word)]
+    names = [word for word in words if word not in lessons]
+    for name in names:
+        if name not in exercise_names():
+            raise argparse.ArgumentTypeError(
+                f"{name!r} is no exercise{meant(name)}: name lessons or exercises, such as 1,2 or 1-3,kl_exact"
+            )
+    return (numbers(",".join(lessons)) if lessons else []) + names
+
+
 def execute_publish(args) -> int:
     repository = args.repository or course()["repository"]
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9-]*/[\w.-]+", repository, re.ASCII):
@@ -75,8 +92,9 @@ def execute_publish(args) -> int:
         raise UsageError("--zip writes archives beside folders: leave --branches out")
     if (args.targets or args.extra_index_url) and not args.workshop:
         raise UsageError("--for and --extra-index-url are about the wheels of a kit: add --workshop DIR")
-    if args.push and not args.branches:
-        raise UsageError("--push pushes branches: add --branches")
+    pushed = {"student": args.push, "solutions": args.push_solutions}
+    if any(pushed.values()) and not args.branches:
+        raise UsageError("--push and --push-solutions push branches: add --branches")
     for package in ("jupytext", "nbformat"):
         if importlib.util.find_spec(package) is None:
             raise CourseError(f'publish needs {package}: pip install --constraint constraints.txt --editable ".[test]"')
@@ -102,7 +120,8 @@ def execute_publish(args) -> int:
         if args.zip:
             folders.write_archive(files, folder / f"{name}.zip", f"{repository.partition('/')[2]}-{name}")
             print(folder / f"{name}.zip")
-    if args.push:
-        branches.push(here, args.push, made)
-        print(f"pushed to {args.push}", file=sys.stderr)
+    for name, remote in pushed.items():
+        if remote:
+            branches.push(here, remote, name)
+            print(f"pushed the branch {name} to {remote}", file=sys.stderr)
     return 0

@@ -18,6 +18,7 @@ from . import recording
 ROOT = Path(__file__).parent.parent.parent
 CACHE = ROOT / ".publish-cache"
 SLOW = ("rlhf_loop", "sample_response", "ppo_step")  # begun first
+MINUTES = "2 to 5"  # for all of them, on two cores that are quiet or busy
 
 # What a record follows from, beside the checks of its lesson and the answers of its exercise.
 CODE = (
@@ -36,9 +37,14 @@ def records(names) -> dict[str, bytes]:
     paths = {name: CACHE / f"{name}.{code_of(name)}.npz" for name in names}
     missing = sorted((name for name in names if not paths[name].exists()), key=lambda name: name not in SLOW)
     if missing:
+        print(
+            f"Recording what the checks compare with, {len(missing)} of {len(names)}: about {MINUTES} minutes for all, "
+            "only the first time and after a change of the checks",
+            file=sys.stderr, flush=True,
+        )  # fmt: skip
         CACHE.mkdir(exist_ok=True)
         # Processes of their own, as checks remember what they have asked; leaving the block ends them.
-        processes = multiprocessing.get_context("spawn").Pool(os.cpu_count(), recording.prepare)
+        processes = multiprocessing.get_context("spawn").Pool(min(os.cpu_count(), len(missing)), recording.prepare)
         with tempfile.TemporaryDirectory(dir=CACHE) as folder, processes as pool:
             made = pool.imap_unordered(functools.partial(recording.record, folder=Path(folder)), missing)
             for name in tqdm(made, desc="recording the checks", total=len(missing), disable=not sys.stderr.isatty()):

@@ -89,7 +89,7 @@ def parse_target(text: str) -> list[str]:
 
 def wheels_of_this_machine(wheels, student, target, index):
     """By pip itself, which builds where there is no wheel."""
-    wanted = [f"{student}[notebook,lab]", *BUILD]
+    wanted = [f"{student}[notebook,library,lab]", *BUILD]
     run("pip", "wheel", "--wheel-dir", wheels, "--constraint", student / "constraints.txt", *index, *wanted)
     for own in wheels.glob("rlhf_course-*.whl"):  # the course is installed from its folder, where the lessons are
         own.unlink()

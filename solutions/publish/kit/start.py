@@ -96,7 +96,7 @@ def install(to: Path) -> Path:
     clean = {name: value for name, value in os.environ.items() if not name.startswith("PIP_")} | {"PIP_CONFIG_FILE": os.devnull}
     constraints = ["--constraint", str(to / "constraints.txt")]
     subprocess.run([*pip, "--quiet", "hatchling", "editables"], check=True, env=clean)
-    course = ["--no-build-isolation", "--editable", f"{to}[notebook,lab]"]
+    course = ["--no-build-isolation", "--editable", f"{to}[notebook,library,lab]"]
     subprocess.run([*pip, "--quiet", *constraints, *course], check=True, env=clean)
     ready.touch()
     print(f"Installed in {time.time() - started:.0f} seconds.")
