@@ -87,10 +87,13 @@ class Machine:
         }
         away = ("VIRTUAL_ENV", "PYTEST_CURRENT_TEST", "RLHF_COURSE_ANSWERS")
         environment = {name: value for name, value in os.environ.items() if name not in away} | mine
-        with client.setup_kernel(env=environment):
-            for index, cell in enumerate(notebook.cells[:cells]):
-                client.execute_cell(cell, index)
-            client.set_widgets_metadata()
+        try:
+            with client.setup_kernel(env=environment):
+                for index, cell in enumerate(notebook.cells[:cells]):
+                    client.execute_cell(cell, index)
+                client.set_widgets_metadata()
+        finally:
+            manager.shutdown_kernel(now=True)  # the client ends none that it was given
         return notebook
 
 

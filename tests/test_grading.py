@@ -12,6 +12,7 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 import torch
 
@@ -332,6 +333,38 @@ def test_a_run_that_is_killed_is_gone_on_with(graded, tmp_path):
     assert rows(last)[-1]["known"] >= len(done)
     assert results_in(out) == results_in(graded[0] / "out")
     assert not list((out / ".journal").glob("stage-*"))
+
+
+@pytest.mark.parametrize("tier", STRONG)
+def test_what_a_submission_runs_ends_with_its_zygote(tier, tmp_path):
+    """All else is killed at once, as where memory runs out: nobody is left to end a worker that has taken its limits off."""
+    spin = "import faulthandler, signal\nfaulthandler.cancel_dump_traceback_later()\nsignal.setitimer(signal.ITIMER_REAL, 0)\n"
+    written(tmp_path / "in", a=spin + "while True:\n    pass\n")
+    options = ["--out", str(tmp_path / "out"), "--jobs", "1", "--isolation", tier]
+    command = [sys.executable, "-m", "rlhf_core.cli", "grade", str(tmp_path / "in"), *options]
+    run = psutil.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    workers, deadline = [], time.monotonic() + 120
+    while not workers and time.monotonic() < deadline:
+        time.sleep(0.1)
+        family = run.children(recursive=True)
+        workers = [each for each in family if forked(each) and each.cpu_times().user > 0.5]
+    assert workers, "none was seen"
+    for each in {run, *family} - set(workers):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            each.kill()
+    run.wait()
+    _, alive = psutil.wait_procs(workers, timeout=20)
+    for each in alive:
+        each.kill()
+    assert not alive
+
+
+def forked(process) -> bool:
+    """A worker has the command line of its zygote."""
+    try:
+        return "autograder.driver.zygote" in str(process.cmdline()) and process.cmdline() == process.parent().cmdline()
+    except psutil.NoSuchProcess:
+        return False
 
 
 def test_ctrl_c_stops_at_once_and_loses_nothing(tmp_path):

@@ -29,7 +29,7 @@ from . import confine, trial
 
 NEWPID, NEWNS, NEWIPC = 0x20000000, 0x00020000, 0x08000000  # of unshare(2) and setns(2)
 PRIVATE, REC, BIND, NODEV, NOSUID, RDONLY = 1 << 18, 1 << 14, 1 << 12, 4, 2, 1  # of mount(2)
-SUBREAPER = 36  # of prctl(2)
+DEATH_SIGNAL, SUBREAPER = 1, 36  # of prctl(2)
 
 
 @dataclass
@@ -192,6 +192,7 @@ def confinement_of(limits, confinement, folder):
         return
     confine.drop_privileges(confinement.uid, confinement.uid, keep_reading=confinement.keep_reading)
     if confinement.tier == "B":
+        confine.prctl(DEATH_SIGNAL, signal.SIGKILL)  # where the zygote is killed; at tier A the namespace goes with it
         confine.landlock(confinement.readable, [folder, "/dev/null"])
     confine.filter_syscalls(single_group=confinement.tier == "B")
 
