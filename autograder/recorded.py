@@ -43,17 +43,22 @@ class WriteFirst(Exception):
 
 
 def save(path: Path, data):
-    """Write nested lists, tuples, dicts with names, plain values and tensors, as float32. The same bytes each time."""
-    numbers, places = [], {}
+    """Write nested lists, tuples, dicts with names, plain values and tensors, as float32 where that holds them. The same bytes
+    each time."""
+    numbers, places = {torch.float32: [], torch.float64: []}, {}
 
     def packed(value):
         if isinstance(value, torch.Tensor):
-            flat = value.detach().cpu().reshape(-1).to(torch.float32)
-            name = flat.numpy().tobytes()
+            flat = value.detach().cpu().reshape(-1)
+            kind = torch.float32 if torch.equal(flat.float().isinf(), flat.isinf()) else torch.float64
+            flat = flat.to(kind).numpy()
+            name = (kind, flat.tobytes())
             if name not in places:
-                places[name] = sum(map(len, numbers))
-                numbers.append(flat.numpy())
-            return {"tensor": [str(value.dtype).removeprefix("torch."), list(value.shape), places[name]]}
+                places[name] = sum(map(len, numbers[kind]))
+                numbers[kind].append(flat)
+            return {
+                "tensor": [*(str(each).removeprefix("torch.") for each in (value.dtype, kind)), list(value.shape), places[name]]
+            }
         if isinstance(value, dict):
             return {"dict": {key: packed(item) for key, item in value.items()}}
         if isinstance(value, tuple):
@@ -61,13 +66,19 @@ def save(path: Path, data):
         return [packed(item) for item in value] if isinstance(value, list) else value
 
     index = np.frombuffer(json.dumps(packed(data), separators=(",", ":")).encode(), np.uint8)
-    np.savez_compressed(path, index=index, numbers=np.concatenate([np.zeros(0, np.float32), *numbers]))
+    np.savez_compressed(
+        path,
+        index=index,
+        float32=np.concatenate([np.zeros(0, np.float32), *numbers[torch.float32]]),
+        float64=np.concatenate([np.zeros(0, np.float64), *numbers[torch.float64]]),
+    )
 
 
 def load(path: Path):
     """What `save` has written."""
     with np.load(path, allow_pickle=False) as file:
-        index, numbers = json.loads(file["index"].tobytes()), torch.from_numpy(file["numbers"])
+        index = json.loads(file["index"].tobytes())
+        numbers = {kind: torch.from_numpy(file[kind]) for kind in ("float32", "float64")}
 
     def unpacked(value):
         if isinstance(value, list):
@@ -76,8 +87,8 @@ def load(path: Path):
             return value
         ((kind, content),) = value.items()
         if kind == "tensor":
-            dtype, shape, start = content
-            return numbers[start : start + int(np.prod(shape))].reshape(shape).to(getattr(torch, dtype))
+            dtype, stored, shape, start = content
+            return numbers[stored][start : start + int(np.prod(shape))].reshape(shape).to(getattr(torch, dtype))
         return {key: unpacked(item) for key, item in content.items()} if kind == "dict" else tuple(map(unpacked, content))
 
     return unpacked(index)

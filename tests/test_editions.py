@@ -30,8 +30,9 @@ import zipfile
 from pathlib import Path
 
 import pytest
+import torch
 
-from autograder import oracles
+from autograder import oracles, recorded
 from autograder.bank import wrong_answers
 from autograder.driver.likeness import DEFINITIONS, imported, normal_form
 from autograder.engine import run_exercise
@@ -439,6 +440,17 @@ def script(function, *arguments) -> str:
 
 
 # No answer is in the student edition
+
+
+def test_a_record_holds_numbers_as_they_are(tmp_path):
+    """What float32 has no room for stays finite: an answer that ends in nan_to_num gives it."""
+    data = {"a": (torch.tensor([1.5, -1.7976931348623157e308], dtype=torch.float64), [torch.tensor(float("-inf"))])}
+    data |= {"b": torch.tensor([True, False]), "c": torch.arange(3), "d": torch.zeros(0, 2)}
+    recorded.save(tmp_path / "x.npz", data)
+    found = recorded.load(tmp_path / "x.npz")
+    torch.testing.assert_close([found["a"][0], *found["a"][1]], [data["a"][0], *data["a"][1]], rtol=0, atol=0)
+    for name in "bcd":
+        torch.testing.assert_close(found[name], data[name], rtol=0, atol=0)
 
 
 def test_no_text_of_an_answer(student):
