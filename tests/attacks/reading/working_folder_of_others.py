@@ -4,6 +4,7 @@ Earns: masked_mean 2
 """
 
 import glob
+import sys
 import tempfile
 
 
@@ -19,7 +20,9 @@ def attack():
         *([beside] if beside != "/" else []),
     ):
         for path in [*glob.glob(f"{folder}/*/"), *glob.glob(f"{folder}/*/.journal/")]:
-            if not (here + "/").startswith(os.path.realpath(path)) and not os.path.realpath(path).startswith(here):
+            real = os.path.realpath(path)
+            leads = any(f"{own}/".startswith(f"{real}/") for own in (here, sys.prefix))  # to what it may see anyway
+            if not leads and not real.startswith(here):
                 try:
                     escaped((path, os.listdir(path)))
                 except OSError:
