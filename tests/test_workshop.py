@@ -2,15 +2,18 @@
 
 import json
 import os
+import runpy
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from solutions.build import BEGIN, END, answer_of
 
+ROOT = Path(__file__).parent.parent
 NO_NETWORK = ["unshare", "--net", "sh", "-c", 'ip link set lo up 2> /dev/null; exec "$@"', "sh"]
 isolated = pytest.mark.skipif(
     shutil.which("unshare") is None or subprocess.run([*NO_NETWORK, "true"], capture_output=True).returncode != 0,
@@ -86,6 +89,24 @@ def test_a_folder_that_is_something_else_is_left_alone(kit, tmp_path):
     assert done.returncode == 1 and "--to" in done.stderr
     assert [path.name for path in taken.iterdir()] == ["thesis.txt"]
     assert (taken / "thesis.txt").read_text() == "mine"
+
+
+def test_half_an_installation_by_another_python_is_made_anew(tmp_path, monkeypatch):
+    start = SimpleNamespace(**runpy.run_path(str(ROOT / "solutions" / "publish" / "kit" / "start.py")))
+    python = tmp_path / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.symlink_to("/bin/false")
+    real, ran = subprocess.run, []
+
+    def run(command, **options):
+        ran.append(command)
+        if "venv" in command:
+            real([*command, "--without-pip"], **options)
+
+    monkeypatch.setattr(subprocess, "run", run)
+    assert start.install(tmp_path) == python and len(ran) == 3
+    assert real([python, "-c", ""]).returncode == 0
+    assert start.install(tmp_path) == python and len(ran) == 3, "and once only"
 
 
 def test_another_python_is_told_which_ones_will_do(kit, tmp_path):

@@ -51,6 +51,8 @@ def records(names) -> dict[str, bytes]:
                 for old in CACHE.glob(f"{name}.*.npz"):
                     old.unlink()
                 Path(folder, f"{name}.npz").replace(paths[name])
+            pool.close()
+            pool.join()  # ended in order they leave no semaphores behind
     return {name: path.read_bytes() for name, path in paths.items()}
 
 

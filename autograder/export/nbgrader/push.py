@@ -30,6 +30,7 @@ from .clean import clean_copy, released, texts_in
 
 CHECK = "check_"  # before the name of an exercise: the cell that has its points
 BESIDE = ("timestamp.txt", "submission_secret.txt")  # which nbgrader's feedback goes by
+NAMED = 10  # of those to be looked at
 
 
 class LeftOut(Exception):
@@ -68,12 +69,18 @@ def push(folder: Path, results: Path, only: str | None) -> int:
 
     backup(app.coursedir.db_url)
     with gradebook_of(app.coursedir) as gradebook, one_transaction(gradebook):
-        waiting = {name: sum(record(app, gradebook, name, each) for each in batch) for name, batch in batches.items()}
+        waiting = {
+            name: [each.student for each in batch if record(app, gradebook, name, each)] for name, batch in batches.items()
+        }
     for path, content in (item for batch in batches.values() for each in batch for item in each.files.items()):
         path.parent.mkdir(parents=True, exist_ok=True)
         write_if_changed(path, content)
     for name, batch in batches.items():
-        print(f"{name}: {len(batch)} submissions in the gradebook, {waiting[name]} of them to be looked at by a person.")
+        names = ", ".join(safe(each) for each in waiting[name][:NAMED]) + (", ..." if waiting[name][NAMED:] else "")
+        print(
+            f"{name}: {len(batch)} submissions in the gradebook, {len(waiting[name])} of them to be looked at by a person"
+            f"{names and ': '}{names}."
+        )
     if left:
         print("Left as they were:")
         print("\n".join(f"  {safe(each)}" for each in left))

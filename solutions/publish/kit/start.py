@@ -89,7 +89,8 @@ def install(to: Path) -> Path:
         return python
     started = time.time()
     print("Making a Python environment ...", flush=True)
-    subprocess.run([sys.executable, "-m", "venv", str(to / ".venv")], check=True)
+    # Anew: what lies there is half of an installation, perhaps by another Python.
+    subprocess.run([sys.executable, "-m", "venv", "--clear", str(to / ".venv")], check=True)
     print("Installing, from this folder alone (a minute or two) ...", flush=True)
     pip = [str(python), "-m", "pip", "--disable-pip-version-check", "install", "--no-index", "--find-links", str(WHEELS)]
     # Nothing of this laptop's own settings of pip: they may point to a network.
