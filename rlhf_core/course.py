@@ -2,12 +2,15 @@
 
 import difflib
 import functools
+import re
 from pathlib import Path
 
 try:
     import tomllib
 except ModuleNotFoundError:  # Python 3.10
     import tomli as tomllib
+
+from .errors import UsageError
 
 WRITE_HERE = "*Write your answer here.*"  # what the answer cell of a written question holds before anybody has written
 
@@ -40,6 +43,13 @@ def meant(name: str) -> str:
     lower = {exercise.lower(): exercise for exercise in exercise_names()}
     near = difflib.get_close_matches(name.lower(), lower, n=1, cutoff=0.7)
     return f" (did you mean {lower[near[0]]}?)" if near else ""
+
+
+def checked_repository(name: str) -> str:
+    """The name of a repository on GitHub, as it is. Raises UsageError for what is none."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9-]*/[\w.-]+", name, re.ASCII):
+        raise UsageError(f"--repository is OWNER/NAME, as on GitHub, and not {name!r}")
+    return name
 
 
 @functools.cache

@@ -6,7 +6,7 @@ import re
 import sys
 from pathlib import Path
 
-from rlhf_core.course import course, exercise_names, meant
+from rlhf_core.course import checked_repository, course, exercise_names, meant
 from rlhf_core.errors import CourseError, UsageError
 
 EXAMPLE = """\
@@ -85,9 +85,7 @@ def released(text: str) -> list:
 
 
 def execute_publish(args) -> int:
-    repository = args.repository or course()["repository"]
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9-]*/[\w.-]+", repository, re.ASCII):
-        raise UsageError(f"--repository is OWNER/NAME, as on GitHub, and not {repository!r}")
+    repository = checked_repository(args.repository or course()["repository"])
     if args.zip and args.branches:
         raise UsageError("--zip writes archives beside folders: leave --branches out")
     if (args.targets or args.extra_index_url) and not args.workshop:

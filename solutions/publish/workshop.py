@@ -18,6 +18,7 @@ from pathlib import Path
 from rlhf_core.course import course
 from rlhf_core.errors import CourseError, UsageError
 
+from .editions import EXTRAS
 from .folders import MARKER, write_folder
 from .kit.start import this_target
 
@@ -89,7 +90,7 @@ def parse_target(text: str) -> list[str]:
 
 def wheels_of_this_machine(wheels, student, target, index):
     """By pip itself, which builds where there is no wheel."""
-    wanted = [f"{student}[notebook,library,lab]", *BUILD]
+    wanted = [f"{student}[{','.join(EXTRAS)}]", *BUILD]
     run("pip", "wheel", "--wheel-dir", wheels, "--constraint", student / "constraints.txt", *index, *wanted)
     for own in wheels.glob("rlhf_course-*.whl"):  # the course is installed from its folder, where the lessons are
         own.unlink()

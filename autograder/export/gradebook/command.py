@@ -29,9 +29,9 @@ def export(args) -> int:
 
     files = all_files(grades, roster, found, args.assignment or default_title(results), args.gradebook is not None)
     files = {f"{name}.csv": content for name, content in files.items() if args.format in (name, "all")}
-    for given in filter(None, (args.roster, args.marks)):
-        if given.resolve() in {(out / name).resolve() for name in files}:
-            raise UsageError(f"{str(given)!r} would be overwritten: name another folder with --out")
+    for source in filter(None, (args.roster, args.marks)):
+        if source.resolve() in {(out / name).resolve() for name in files}:
+            raise UsageError(f"{str(source)!r} would be overwritten: name another folder with --out")
     write(out, files)
     print(told(grades, roster, found))
     print(f"Written: {', '.join(str(out / name) for name in files)}")

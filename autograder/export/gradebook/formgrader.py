@@ -12,6 +12,7 @@ from sqlalchemy import URL
 from sqlalchemy.exc import DatabaseError
 
 from autograder.export.nbgrader.comment import merged
+from autograder.export.nbgrader.push import CHECK
 from autograder.grading.results import standing
 from autograder.show import safe
 from rlhf_core.course import lesson_of, notebook_name
@@ -68,7 +69,7 @@ def submitted_notebooks(gradebook, lessons) -> dict[str, list]:
 
 def holds(notebooks: list, result: dict) -> bool:
     """Whether `export nbgrader --results` has put this result into the gradebook, and none after it."""
-    expected = {f"check_{name}": each["points"] for name, each in result["exercises"].items()}
+    expected = {CHECK + name: each["points"] for name, each in result["exercises"].items()}
     expected |= {name: 0.0 if each["state"] == "missing" else None for name, each in result["questions"].items()}
     cells = [(each.name, each.auto_score) for notebook in notebooks for each in notebook.grades if each.name in expected]
     return bool(cells) and all(score == expected[name] for name, score in cells)
@@ -77,7 +78,7 @@ def holds(notebooks: list, result: dict) -> bool:
 def given_in(notebooks: list, result: dict) -> Given:
     cells = {grade.name: grade for notebook in notebooks for grade in notebook.grades}
     comments = {each.name: merged(each.manual_comment, None) or "" for notebook in notebooks for each in notebook.comments}
-    exercises = {name: cells[f"check_{name}"] for name in result["exercises"] if f"check_{name}" in cells}
+    exercises = {name: cells[CHECK + name] for name in result["exercises"] if CHECK + name in cells}
     questions = {name: cells[name] for name in result["questions"] if name in cells}
     return Given(
         marks={

@@ -4,7 +4,7 @@ import argparse
 import re
 from pathlib import Path
 
-from rlhf_core.course import course, exercise_names
+from rlhf_core.course import checked_repository, course, exercise_names
 from rlhf_core.errors import UsageError
 
 
@@ -45,8 +45,8 @@ def execute(args) -> int:
         raise UsageError(
             "--results puts points into a course that is there: leave out --lessons, --course-id, --exchange and --repository"
         )
-    if args.repository is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9-]*/[\w.-]+", args.repository, re.ASCII):
-        raise UsageError(f"--repository is OWNER/NAME, as on GitHub, and not {args.repository!r}")
+    if args.repository is not None:
+        checked_repository(args.repository)
     must_be_installed()
     if args.results is None:
         from .folder import make
